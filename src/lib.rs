@@ -1,0 +1,1 @@
+//! A rolling updater for quorum databases.
