@@ -1,1 +1,11 @@
-//! The consensus floor.
+//! The consensus floor: one deterministic application replicated by openraft on RocksDB over mutual TLS.
+//! It knows no room of the product: entries are bytes, rows are bytes, peers are numbers.
+
+pub mod application;
+mod encoding;
+pub mod fatal;
+pub mod member;
+pub mod network;
+pub mod pki;
+pub mod store;
+pub mod view;

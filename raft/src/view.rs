@@ -1,0 +1,76 @@
+//! What consensus says now, copied out of openraft's metrics. Read-only; never trusted when old.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::application::{Membership, Node};
+
+/// A snapshot of this member's view. Cheap to make: one copy of the metrics, no message to the core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsensusView {
+    /// This member.
+    pub id: u64,
+    /// Who leads, as far as this member knows. A leader that lost its quorum still names itself here:
+    /// act on it only while `quorum_ack_age` is fresh.
+    pub leader: Option<u64>,
+    pub term: u64,
+    pub role: Role,
+    pub voters: BTreeSet<u64>,
+    pub learners: BTreeSet<u64>,
+    pub nodes: BTreeMap<u64, Node>,
+    /// True while the newest configuration is not committed or is in its joint phase.
+    pub membership_changing: bool,
+    /// Index of the newest entry applied by this member and on its way to disk.
+    pub last_applied: Option<u64>,
+    /// Index of the newest entry in this member's log.
+    pub last_log: Option<u64>,
+    /// Age of the newest moment at which a majority acknowledged this leader; `None` when this member
+    /// does not lead or was never acknowledged.
+    pub quorum_ack_age: Option<Duration>,
+    /// Progress of every other member; empty unless this member leads.
+    pub replication: BTreeMap<u64, Replication>,
+    /// False once the core has stopped; the fatal hook has then been called, unless it was shut down.
+    pub running: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Learner,
+    Follower,
+    Candidate,
+    Leader,
+    Stopped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replication {
+    /// The newest index known to lie in that member's log.
+    pub matched: Option<u64>,
+    /// Time since that member last acknowledged anything; `None` before its first answer in this term.
+    pub last_contact_age: Option<Duration>,
+}
+
+/// What changed last; every change of any field wakes the watchers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub applied: Option<u64>,
+    pub leader: Option<u64>,
+    pub term: u64,
+    pub role: Role,
+    pub running: bool,
+}
+
+impl ConsensusView {
+    /// True while this member leads and a majority acknowledged it no longer than `age_max` ago.
+    pub fn leads_within(&self, age_max: Duration) -> bool {
+        self.role == Role::Leader && self.quorum_ack_age.is_some_and(|age| age <= age_max)
+    }
+
+    /// The configuration in the application's own words; the joint phase shows only the union.
+    pub fn membership(&self) -> Membership {
+        Membership {
+            voters: vec![self.voters.clone()],
+            nodes: self.nodes.clone(),
+        }
+    }
+}
