@@ -1,2 +1,49 @@
-//! The project commands.
-fn main() {}
+//! The project's own commands, `cargo xtask <verb>`: one file per verb, dispatched here. Compiles
+//! nothing native, so that it can prepare a machine on which nothing else builds yet.
+
+mod demo;
+mod setup;
+mod test;
+
+mod nets;
+mod packages;
+mod rocksdb;
+mod source;
+mod step;
+
+use std::process::ExitCode;
+
+use step::{Failure, say};
+
+const USAGE: &str = "\
+usage: cargo xtask <verb> [arguments]
+  test    set up, then format, lints and every test of the workspace, counted per net
+  demo    set up, build, and run `aegis-updates demo` with the arguments that follow
+  setup   install what the build needs, build RocksDB once, print the variables that use it";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatched(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(format!("FAILED: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatched(arguments: &[String]) -> Result<(), Failure> {
+    match arguments.split_first() {
+        Some((verb, rest)) => match verb.as_str() {
+            "test" => test::verb(rest),
+            "demo" => demo::verb(rest),
+            "setup" => setup::verb(rest),
+            "help" | "--help" | "-h" => {
+                println!("{USAGE}");
+                Ok(())
+            }
+            other => Err(Failure(format!("no verb {other:?}\n{USAGE}"))),
+        },
+        None => Err(Failure(format!("no verb given\n{USAGE}"))),
+    }
+}

@@ -1,0 +1,60 @@
+//! `cargo xtask setup`: everything a build needs beyond Rust and gcc. The other verbs begin with
+//! it; a second run finds all in place and changes nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::source::Metadata;
+use crate::step::{Failure, cargo, say};
+use crate::{packages, rocksdb};
+
+/// Every build of ours, tests and demo alike, uses profile dev, the whole workspace and this
+/// feature: cargo unifies the features of what it builds together, so a command that leaves one
+/// out would compile half of the dependencies a second time.
+pub const FEATURES: [&str; 2] = ["--features", "aegis-updates/sabotage"];
+
+/// A machine that is ready: hands out cargo commands that link the kept RocksDB.
+pub struct Ready {
+    rocksdb: PathBuf,
+    target_directory: PathBuf,
+}
+
+pub fn ready() -> Result<Ready, Failure> {
+    packages::install_missing()?;
+    let metadata = Metadata::asked()?;
+    let rocksdb = rocksdb::library(&metadata.librocksdb_sys()?)?;
+    say(format!("rocksdb: {}", rocksdb.display()));
+    Ok(Ready {
+        rocksdb,
+        target_directory: metadata.target_directory()?,
+    })
+}
+
+pub fn verb(arguments: &[String]) -> Result<(), Failure> {
+    if let Some(argument) = arguments.first() {
+        return Err(Failure(format!(
+            "setup takes no arguments, not {argument:?}"
+        )));
+    }
+    let ready = ready()?;
+    say("for plain cargo commands in this shell, so that they share what xtask compiles:");
+    println!(
+        "export ROCKSDB_LIB_DIR='{}' ROCKSDB_STATIC=1",
+        ready.rocksdb.display()
+    );
+    Ok(())
+}
+
+impl Ready {
+    pub fn cargo(&self) -> Command {
+        let mut command = cargo();
+        command
+            .env("ROCKSDB_LIB_DIR", &self.rocksdb)
+            .env("ROCKSDB_STATIC", "1");
+        command
+    }
+
+    pub fn target_directory(&self) -> &Path {
+        &self.target_directory
+    }
+}

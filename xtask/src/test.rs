@@ -1,0 +1,73 @@
+//! `cargo xtask test`: format, lints, doc tests, then every other test, and a count per net.
+//! Environment `NEXTEST_PROFILE` chooses the nextest profile; nothing else is configurable here.
+
+use std::process::Command;
+
+use crate::setup::{FEATURES, Ready};
+use crate::step::{Failure, cargo, run, say, succeeds};
+use crate::{nets, setup};
+
+pub fn verb(arguments: &[String]) -> Result<(), Failure> {
+    if let Some(argument) = arguments.first() {
+        return Err(Failure(format!(
+            "test runs everything and takes no arguments, not {argument:?}"
+        )));
+    }
+    let ready = setup::ready()?;
+    let nextest = has_nextest();
+    run(ready.cargo().args(["fmt", "--all", "--check"]))?;
+    run(ready
+        .cargo()
+        .args(["clippy", "--workspace", "--all-targets"])
+        .args(FEATURES)
+        .args(["--", "-D", "warnings"]))?;
+    if !nextest {
+        say(
+            "without nextest hung tests are not ended, groups do not hold, and nothing is counted per net",
+        );
+        return run(ready
+            .cargo()
+            .args(["test", "--workspace", "--all-targets"])
+            .args(FEATURES))
+        .and_then(|()| doc_tests(&ready));
+    }
+    // Before the long part, so that its summary is the last that scrolls by.
+    doc_tests(&ready)?;
+    let report = nets::Report::expected(ready.target_directory());
+    report.forget();
+    let outcome = run(ready
+        .cargo()
+        .args(["nextest", "run", "--workspace", "--no-fail-fast"])
+        .args(FEATURES));
+    // The counts of a failed run are wanted too; its failure is the answer all the same.
+    let counted = report.print(&mut listing(&ready));
+    outcome.and(counted)
+}
+
+fn doc_tests(ready: &Ready) -> Result<(), Failure> {
+    run(ready
+        .cargo()
+        .args(["test", "--doc", "--workspace"])
+        .args(FEATURES))
+}
+
+fn listing(ready: &Ready) -> Command {
+    let mut command = ready.cargo();
+    command
+        .args(["nextest", "list", "--workspace", "--message-format", "json"])
+        .args(FEATURES);
+    command
+}
+
+fn has_nextest() -> bool {
+    if succeeds(cargo().args(["nextest", "--version"])) {
+        return true;
+    }
+    match run(cargo().args(["install", "--locked", "cargo-nextest"])) {
+        Ok(()) => true,
+        Err(failure) => {
+            say(format!("{failure}; falling back to cargo test"));
+            false
+        }
+    }
+}
