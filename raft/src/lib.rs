@@ -8,4 +8,5 @@ pub mod member;
 pub mod network;
 pub mod pki;
 pub mod store;
+mod types;
 pub mod view;

@@ -1,0 +1,119 @@
+//! What the log, the state machine and the images share: the database, the group commit and the few
+//! values kept in memory beside it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Identity;
+use super::clock::HostClock;
+use super::columns::{LOG, index_key, key};
+use super::database::Database;
+use super::image::Pointer;
+use super::log::Newest;
+use super::state::AppliedRow;
+use super::wal::Wal;
+use crate::encoding::decode;
+use crate::types::{Ballot, LogId, Position, Record, Vote};
+
+pub(crate) struct Disk {
+    pub(super) database: Arc<Database>,
+    pub(super) wal: Wal,
+    pub(super) clock: Box<dyn HostClock>,
+    pub(super) identity: Identity,
+    pub(super) images: PathBuf,
+    pub(super) ends: Mutex<Ends>,
+    pub(super) vote: Mutex<Option<Vote>>,
+    /// The image that a member too far behind would get.
+    pub(super) image: Mutex<Option<Pointer>>,
+    /// Bytes appended since the newest image began.
+    pub(super) log_bytes: AtomicU64,
+    /// As in [`AppliedRow`], for the listener, which must not wait for the state machine.
+    member_id_max: AtomicU64,
+    appended: Mutex<Newest>,
+}
+
+/// Both ends of the log, exclusive of `purged`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ends {
+    pub(super) purged: Option<LogId>,
+    pub(super) last: Option<LogId>,
+}
+
+impl Disk {
+    pub(super) fn load(
+        database: Database,
+        clock: Box<dyn HostClock>,
+        identity: Identity,
+        images: &Path,
+    ) -> io::Result<Self> {
+        let purged = database.meta::<Position>(key::PURGED)?.map(LogId::from);
+        let last = last_entry(&database)?;
+        let vote = database.meta::<Ballot>(key::VOTE)?.map(Vote::from);
+        let image = database.meta::<Pointer>(key::IMAGE)?;
+        let member_id_max = database
+            .meta::<AppliedRow>(key::APPLIED)?
+            .unwrap_or_default()
+            .member_id_max;
+        let any = database.meta(key::APPENDED)?.flatten();
+        let not_opening = database.meta(key::APPENDED_NOT_OPENING)?.flatten();
+        let database = Arc::new(database);
+        Ok(Self {
+            wal: Wal::start(database.clone())?,
+            database,
+            clock,
+            identity,
+            images: images.to_owned(),
+            ends: Mutex::new(Ends { purged, last }),
+            vote: Mutex::new(vote),
+            image: Mutex::new(image),
+            log_bytes: AtomicU64::new(0),
+            member_id_max: AtomicU64::new(member_id_max),
+            appended: Mutex::new(Newest { any, not_opening }),
+        })
+    }
+
+    pub(super) fn appended(&self) -> Newest {
+        self.appended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn set_appended(&self, newest: Newest) {
+        *self.appended.lock().unwrap_or_else(PoisonError::into_inner) = newest;
+    }
+
+    pub(super) fn image(&self) -> Option<Pointer> {
+        self.image
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn publish(&self, applied: &AppliedRow) {
+        self.member_id_max
+            .store(applied.member_id_max, Ordering::Release);
+    }
+
+    /// The highest member id that was ever in an applied configuration.
+    pub(crate) fn member_id_max(&self) -> u64 {
+        self.member_id_max.load(Ordering::Acquire)
+    }
+
+    /// Stored bytes do not mean what they must: the process ends.
+    pub(super) fn damaged(&self, what: String) -> io::Error {
+        self.database.fatal().trip(&what);
+        io::Error::new(io::ErrorKind::InvalidData, what)
+    }
+}
+
+fn last_entry(database: &Database) -> io::Result<Option<LogId>> {
+    let mut rows = database.rows(LOG, &index_key(0), &index_key(u64::MAX), true)?;
+    let Some(row) = rows.next() else {
+        return Ok(None);
+    };
+    let record: Record = decode("log entry", &row?.1)?;
+    Ok(Some(record.at.into()))
+}

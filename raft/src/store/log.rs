@@ -1,0 +1,243 @@
+//! The log and the vote, as openraft asks for them. All writes go through one writer in the order in
+//! which openraft makes them; nothing is acknowledged before the sync that covers it.
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
+use openraft::{LogIdOptionExt, OptionalSend};
+use rocksdb::WriteBatch;
+
+use super::Appended;
+use super::clock::Moment;
+use super::columns::{LOG, index_key, index_of, key};
+use super::database::Database;
+use super::disk::Disk;
+use crate::encoding::{decode, encode};
+use crate::types::{Ballot, Body, Entry, LogId, Position, Record, Types, Vote};
+
+/// Bytes of entries that one replication request carries at most, so that it fits its time limit and
+/// the receiver's memory. A single larger entry still travels, alone.
+const REPLICATED_BYTES_MAX: usize = 1 << 20;
+
+/// Both the writer and the reader; openraft keeps one of the first and several of the second.
+#[derive(Clone)]
+pub(crate) struct LogStore(pub(super) Arc<Disk>);
+
+impl RaftLogStorage<Types> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> io::Result<LogState<Types>> {
+        let ends = self.0.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(LogState {
+            last_purged_log_id: ends.purged,
+            last_log_id: ends.last.or(ends.purged),
+        })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
+        let mut batch = WriteBatch::default();
+        self.0
+            .database
+            .put_meta(&mut batch, key::VOTE, &Ballot::from(*vote))?;
+        self.0.database.write(batch)?;
+        self.0.wal.sync().await?;
+        *self.0.vote.lock().unwrap_or_else(PoisonError::into_inner) = Some(*vote);
+        Ok(())
+    }
+
+    /// Not synced: it only saves a restarted member from showing an older state than before, and the
+    /// next group commit carries it along.
+    async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
+        let Some(committed) = committed else {
+            return Ok(());
+        };
+        let mut batch = WriteBatch::default();
+        self.0
+            .database
+            .put_meta(&mut batch, key::COMMITTED, &Position::from(committed))?;
+        self.0.database.write(batch)
+    }
+
+    async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
+        Ok(self
+            .0
+            .database
+            .meta::<Position>(key::COMMITTED)?
+            .map(LogId::from))
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> io::Result<()>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut batch = WriteBatch::default();
+        let mut last = None;
+        let mut newest = self.0.appended();
+        let now = self.0.clock.now();
+        for entry in entries {
+            let record = Record::from(entry);
+            newest.note(&record, &now);
+            last = Some(LogId::from(record.at));
+            batch.put_cf(
+                self.0.database.column(LOG)?,
+                index_key(record.at.index),
+                encode(&record)?,
+            );
+        }
+        if let Some(last) = last {
+            newest.put(&self.0.database, &mut batch)?;
+            let bytes = u64::try_from(batch.size_in_bytes()).unwrap_or(u64::MAX);
+            self.0.database.write(batch)?;
+            self.0.log_bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.0
+                .ends
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .last = Some(last);
+            self.0.set_appended(newest);
+        }
+        self.0
+            .wal
+            .sync_then(Box::new(move |result| callback.io_completed(result)));
+        Ok(())
+    }
+
+    async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
+        let mut batch = WriteBatch::default();
+        batch.delete_range_cf(
+            self.0.database.column(LOG)?,
+            index_key(last.next_index()),
+            index_key(u64::MAX),
+        );
+        self.0.database.write(batch)?;
+        let mut ends = self.0.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if ends.last.index() > last.index() {
+            ends.last = last;
+        }
+        Ok(())
+    }
+
+    async fn purge(&mut self, upto: LogId) -> io::Result<()> {
+        let mut batch = WriteBatch::default();
+        batch.delete_range_cf(
+            self.0.database.column(LOG)?,
+            index_key(0),
+            index_key(upto.index + 1),
+        );
+        self.0
+            .database
+            .put_meta(&mut batch, key::PURGED, &Position::from(upto))?;
+        self.0.database.write(batch)?;
+        let mut ends = self.0.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.purged = Some(upto);
+        if ends.last.is_none_or(|last| last.index <= upto.index) {
+            ends.last = None;
+        }
+        Ok(())
+    }
+}
+
+impl RaftLogReader<Types> for LogStore {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> io::Result<Vec<Entry>>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        self.read(range, usize::MAX)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+        self.read(start..end, REPLICATED_BYTES_MAX)
+    }
+
+    async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
+        Ok(*self.0.vote.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl LogStore {
+    /// Entries of `range` until `bytes_max` is passed; at least one where there is one.
+    fn read(&self, range: impl RangeBounds<u64>, bytes_max: usize) -> io::Result<Vec<Entry>> {
+        let start = match range.start_bound() {
+            Bound::Included(start) => *start,
+            Bound::Excluded(before) => before.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(last) => last.saturating_add(1),
+            Bound::Excluded(end) => *end,
+            Bound::Unbounded => u64::MAX,
+        };
+        if start >= end {
+            return Ok(Vec::new());
+        }
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        let mut expected = None;
+        for row in self
+            .0
+            .database
+            .rows(LOG, &index_key(start), &index_key(end), false)?
+        {
+            let (row_key, value) = row?;
+            let found = index_of(&row_key);
+            if expected.is_some() && expected != found {
+                return Err(self.0.damaged(format!(
+                    "the log has a hole: {expected:?} expected, {found:?} found"
+                )));
+            }
+            expected = found.map(|index| index + 1);
+            bytes += value.len();
+            if bytes > bytes_max && !entries.is_empty() {
+                break;
+            }
+            let entry = decode::<Record>("log entry", &value).and_then(Entry::try_from);
+            entries.push(entry.map_err(|error| self.0.damaged(error.to_string()))?);
+        }
+        Ok(entries)
+    }
+}
+
+/// When this member appended last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Newest {
+    pub(super) any: Option<Appended>,
+    pub(super) not_opening: Option<Appended>,
+}
+
+impl Newest {
+    fn note(&mut self, record: &Record, now: &Moment) {
+        let opening = match &record.body {
+            Body::FirstOfTerm => true,
+            Body::Normal(payload) => payload.opening,
+            Body::Membership(_) => false,
+        };
+        let appended = Appended {
+            index: record.at.index,
+            term: record.at.term,
+            boot_id: now.boot_id.clone(),
+            boottime_ms: now.boottime_ms,
+            wall_ms: now.wall_ms,
+            opening,
+        };
+        if !opening {
+            self.not_opening = Some(appended.clone());
+        }
+        self.any = Some(appended);
+    }
+
+    /// A truncation leaves these rows alone: a leader without quorum appends for less than one election
+    /// timeout, so what it lost this way makes the time look shorter by no more than that.
+    fn put(&self, database: &Database, batch: &mut WriteBatch) -> io::Result<()> {
+        database.put_meta(batch, key::APPENDED, &self.any)?;
+        database.put_meta(batch, key::APPENDED_NOT_OPENING, &self.not_opening)
+    }
+}

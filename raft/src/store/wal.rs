@@ -1,0 +1,87 @@
+//! Group commit: one thread that syncs the write-ahead log once for everybody who waits.
+//! It writes nothing itself.
+
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use super::database::Database;
+
+/// Called once the sync that covers a write has ended.
+pub(super) type Waiting = Box<dyn FnOnce(io::Result<()>) + Send>;
+
+pub(super) struct Wal {
+    waiting: Mutex<Option<Sender<Waiting>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Wal {
+    pub(super) fn start(database: Arc<Database>) -> io::Result<Self> {
+        let (sender, receiver) = channel();
+        let thread = Builder::new()
+            .name("raft-wal".to_owned())
+            .spawn(move || run(&database, &receiver))?;
+        Ok(Self {
+            waiting: Mutex::new(Some(sender)),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Calls `done` after a sync that began after this call. The write it is about must have been made.
+    pub(super) fn sync_then(&self, done: Waiting) {
+        let sender = self
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let refused = match sender {
+            Some(sender) => sender.send(done).err().map(|unsent| unsent.0),
+            None => Some(done),
+        };
+        if let Some(done) = refused {
+            done(Err(io::Error::other("the store is closed")));
+        }
+    }
+
+    /// Waits for such a sync.
+    pub(super) async fn sync(&self) -> io::Result<()> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.sync_then(Box::new(move |result| {
+            // A waiter that gave up needs no answer.
+            let _ = sender.send(result);
+        }));
+        receiver
+            .await
+            .map_err(|_| io::Error::other("the store was closed during a sync"))?
+    }
+
+    /// Ends the thread after what is queued, and waits for it.
+    pub(super) fn close(&self) {
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // It has nothing to tell: a failed sync has tripped the fatal switch.
+        let _ = thread.map(JoinHandle::join);
+    }
+}
+
+fn run(database: &Database, waiting: &Receiver<Waiting>) {
+    while let Ok(first) = waiting.recv() {
+        let mut group = vec![first];
+        group.extend(waiting.try_iter());
+        let result = database.sync();
+        for done in group {
+            done(match &result {
+                Ok(()) => Ok(()),
+                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            });
+        }
+    }
+}
