@@ -1,1 +1,3 @@
 //! A rolling updater for quorum databases.
+
+pub mod demo;
