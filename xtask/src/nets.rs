@@ -40,11 +40,12 @@ struct Count {
 type Counts = BTreeMap<String, Count>;
 
 impl Report {
-    pub fn expected(target_directory: &Path) -> Self {
+    /// Nextest keeps reports in the workspace, wherever its target directory lies.
+    pub fn expected(workspace: &Path) -> Self {
         let profile = std::env::var("NEXTEST_PROFILE").unwrap_or_else(|_| "default".to_owned());
         Self {
-            path: target_directory
-                .join("nextest")
+            path: workspace
+                .join("target/nextest")
                 .join(profile)
                 .join("junit.xml"),
         }
@@ -91,12 +92,14 @@ fn attribute<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     value.split_once('"').map(|(value, _)| value)
 }
 
-/// A line of its own, possibly the first inside its element.
+/// At the start of a line, or where libtest has begun the line with the element's tag or the
+/// test's name.
 fn says_skipped(case: &str) -> bool {
-    case.lines().any(|line| {
-        line.rsplit('>')
-            .any(|text| text.trim_start().starts_with("skipped: "))
-    })
+    let begins = |text: &str| text.trim_start().starts_with("skipped: ");
+    let lines = case.lines().flat_map(|line| line.rsplit('>').next());
+    lines
+        .into_iter()
+        .any(|line| begins(line) || line.split(" ... ").nth(1).is_some_and(begins))
 }
 
 fn count_ignored(listed: &Value, counts: &mut Counts) {
@@ -174,6 +177,9 @@ mod tests {
             <testcase name="b" classname="aegis-updates::tidy" time="0.1">
                 <failure type="test failure">it said skipped: in the middle of a line</failure>
             </testcase>
+            <testcase name="d" classname="aegis-updates::golden"><system-out>
+test d ... skipped: needs /dev/fuse
+ok</system-out></testcase>
             <testcase name="c" classname="aegis-updates::tidy"><system-err>skipped: needs root
 </system-err></testcase>"#;
         let mut counts = Counts::new();
@@ -187,6 +193,7 @@ mod tests {
                 ignored: 0
             }
         );
+        assert_eq!(counts["golden"].skipped, 1);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub const FEATURES: [&str; 2] = ["--features", "aegis-updates/sabotage"];
 /// A machine that is ready: hands out cargo commands that link the kept RocksDB.
 pub struct Ready {
     rocksdb: PathBuf,
+    workspace: PathBuf,
     target_directory: PathBuf,
 }
 
@@ -26,7 +27,8 @@ pub fn ready() -> Result<Ready, Failure> {
     say(format!("rocksdb: {}", rocksdb.display()));
     Ok(Ready {
         rocksdb,
-        target_directory: metadata.target_directory()?,
+        workspace: metadata.directory("workspace_root")?,
+        target_directory: metadata.directory("target_directory")?,
     })
 }
 
@@ -52,6 +54,10 @@ impl Ready {
             .env("ROCKSDB_LIB_DIR", &self.rocksdb)
             .env("ROCKSDB_STATIC", "1");
         command
+    }
+
+    pub fn workspace(&self) -> &Path {
+        &self.workspace
     }
 
     pub fn target_directory(&self) -> &Path {

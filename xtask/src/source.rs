@@ -1,5 +1,5 @@
-//! What cargo knows about this workspace: where the source of `librocksdb-sys` and the target
-//! directory lie. Must not guess paths: cargo is asked.
+//! What cargo knows about this workspace: where the source of `librocksdb-sys`, the
+//! workspace and the target directory lie. Must not guess paths: cargo is asked.
 
 use std::path::PathBuf;
 
@@ -30,8 +30,9 @@ impl Metadata {
             .map_err(at("cargo metadata"))
     }
 
-    pub fn target_directory(&self) -> Result<PathBuf, Failure> {
-        Ok(PathBuf::from(text(&self.0, "target_directory")?))
+    /// `workspace_root` or `target_directory`.
+    pub fn directory(&self, field: &str) -> Result<PathBuf, Failure> {
+        Ok(PathBuf::from(text(&self.0, field)?))
     }
 
     pub fn librocksdb_sys(&self) -> Result<Crate, Failure> {
@@ -102,7 +103,10 @@ mod tests {
         };
         let metadata = metadata(&["bindgen-runtime", "static"]);
         assert_eq!(metadata.librocksdb_sys().unwrap(), expected);
-        assert_eq!(metadata.target_directory().unwrap(), PathBuf::from("/t"));
+        assert_eq!(
+            metadata.directory("target_directory").unwrap(),
+            PathBuf::from("/t")
+        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn verb(arguments: &[String]) -> Result<(), Failure> {
     }
     // Before the long part, so that its summary is the last that scrolls by.
     doc_tests(&ready)?;
-    let report = nets::Report::expected(ready.target_directory());
+    let report = nets::Report::expected(ready.workspace());
     report.forget();
     let outcome = run(ready
         .cargo()
