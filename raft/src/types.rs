@@ -29,6 +29,8 @@ pub(crate) type LogId = openraft::alias::LogIdOf<Types>;
 pub(crate) type Vote = openraft::alias::VoteOf<Types>;
 pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<Types>;
 pub(crate) type ImageMeta = openraft::alias::SnapshotMetaOf<Types>;
+/// The core.
+pub(crate) type Raft = openraft::Raft<Types, crate::store::StateMachine>;
 pub(crate) type RaftMembership = openraft::Membership<u64, Node>;
 
 /// A member that asks for the votes of a term, or got them.
@@ -148,6 +150,13 @@ pub(crate) struct Configured {
 pub(crate) struct Covered {
     pub(crate) last: Option<Position>,
     pub(crate) configured: Configured,
+}
+
+impl Ballot {
+    /// The member that the vote is for.
+    pub(crate) fn node(&self) -> u64 {
+        self.node
+    }
 }
 
 impl From<LogId> for Position {

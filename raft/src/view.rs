@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use openraft::{Instant, RaftMetrics, ServerState};
+
 use crate::application::{Membership, Node};
+use crate::types::{Types, from_raft};
 
 /// A snapshot of this member's view. Cheap to make: one copy of the metrics, no message to the core.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,43 @@ pub struct Progress {
 }
 
 impl ConsensusView {
+    /// `applied` comes from the store: the metrics tell of it only after the proposer was answered.
+    pub(crate) fn of(metrics: &RaftMetrics<Types>, applied: Option<u64>) -> Self {
+        let membership = from_raft(metrics.membership_config.membership());
+        let joint = membership.voters.len() > 1;
+        let heard = metrics.heartbeat.as_ref();
+        let replication = metrics.replication.iter().flatten();
+        let others = replication.filter(|(id, _)| **id != metrics.id);
+        Self {
+            id: metrics.id,
+            leader: metrics.current_leader,
+            term: metrics.current_term,
+            role: Role::of(metrics),
+            voters: membership.voter_ids(),
+            learners: membership.learner_ids(),
+            nodes: membership.nodes,
+            membership_changing: joint
+                || metrics.committed_membership_config != metrics.membership_config,
+            last_applied: applied,
+            last_log: metrics.last_log_index,
+            quorum_ack_age: metrics.last_quorum_acked.map(|at| at.elapsed()),
+            replication: others
+                .map(|(id, matched)| {
+                    let heard = heard.and_then(|heard| heard.get(id)).copied().flatten();
+                    let matched = matched.map(|id| id.index);
+                    (
+                        *id,
+                        Replication {
+                            matched,
+                            last_contact_age: heard.map(|at| at.elapsed()),
+                        },
+                    )
+                })
+                .collect(),
+            running: metrics.running_state.is_ok(),
+        }
+    }
+
     /// True while this member leads and a majority acknowledged it no longer than `age_max` ago.
     pub fn leads_within(&self, age_max: Duration) -> bool {
         self.role == Role::Leader && self.quorum_ack_age.is_some_and(|age| age <= age_max)
@@ -71,6 +111,30 @@ impl ConsensusView {
         Membership {
             voters: vec![self.voters.clone()],
             nodes: self.nodes.clone(),
+        }
+    }
+}
+
+impl Role {
+    fn of(metrics: &RaftMetrics<Types>) -> Self {
+        match metrics.state {
+            ServerState::Learner => Self::Learner,
+            ServerState::Follower => Self::Follower,
+            ServerState::Candidate => Self::Candidate,
+            ServerState::Leader => Self::Leader,
+            ServerState::Shutdown => Self::Stopped,
+        }
+    }
+}
+
+impl Progress {
+    pub(crate) fn of(metrics: &RaftMetrics<Types>, applied: Option<u64>) -> Self {
+        Self {
+            applied,
+            leader: metrics.current_leader,
+            term: metrics.current_term,
+            role: Role::of(metrics),
+            running: metrics.running_state.is_ok(),
         }
     }
 }

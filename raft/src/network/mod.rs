@@ -1,5 +1,15 @@
 //! Members talk HTTP/1.1 over mutual TLS. This file holds what callers see of it; no route is decided here.
 
+mod client;
+mod dialer;
+mod faults;
+mod peer;
+mod routes;
+mod server;
+mod tls;
+mod wire;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,6 +18,16 @@ use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Bytes, Incoming};
+
+pub(crate) use self::client::Network;
+use self::dialer::{Dialer, Lane};
+pub use self::faults::{Faults, Kind, Verdict};
+pub use self::peer::{JoinError, PeerClient, PeerError, ask_to_join};
+pub(crate) use self::routes::{Routes, read_point};
+pub(crate) use self::server::{Doors, serve};
+pub use self::wire::JOIN;
+pub(crate) use self::wire::ReadIndexAnswer;
+use crate::pki::{self, Credentials, Named};
 
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -40,73 +60,67 @@ impl fmt::Display for PeerIdentity {
     }
 }
 
-/// A hook for tests that stands in for a bad network; production has none.
-pub trait Faults: Send + Sync + 'static {
-    /// Asked before each request leaves and before each answer is used.
-    fn before(&self, from: u64, to: u64, kind: Kind) -> Verdict;
+/// The network of one member, before its listener opens.
+pub(crate) struct Ends {
+    pub(crate) network: Network,
+    pub(crate) server: Arc<rustls::ServerConfig>,
 }
 
-/// What is on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    Vote,
-    PreVote,
-    Append,
-    Heartbeat,
-    Image,
-    TransferLeader,
-    ReadIndex,
-    Product,
-    /// The answer to any of them.
-    Answer,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    Pass,
-    /// Fails at once, like a closed port.
-    Refuse,
-    /// Is never answered: fails at its deadline.
-    Drop,
-    Delay(Duration),
-}
-
-/// Calls the product's routes of other members.
-#[derive(Clone)]
-pub struct PeerClient {}
-
-impl PeerClient {
-    /// Sends one request to member `to` and reads the whole answer, all within `deadline`. Only the
-    /// path, method, headers and body of `request` count.
-    pub async fn request(
-        &self,
-        to: u64,
-        _request: http::Request<Bytes>,
-        _deadline: Duration,
-    ) -> Result<http::Response<Bytes>, PeerError> {
-        Err(PeerError::Unknown(to))
+impl Ends {
+    pub(crate) fn new(
+        cluster: &str,
+        member: u64,
+        credentials: &Credentials,
+        anonymous_join: bool,
+        addresses: BTreeMap<u64, String>,
+        faults: Option<Arc<dyn Faults>>,
+    ) -> Result<Self, pki::Error> {
+        let (client, server) = tls::configurations(credentials, anonymous_join)?;
+        let me = Named {
+            cluster: cluster.to_owned(),
+            member,
+        };
+        let dialer = Arc::new(Dialer::new(me, client, addresses, faults));
+        Ok(Self {
+            network: Network(dialer),
+            server,
+        })
     }
 }
 
-/// Why another member gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PeerError {
-    /// No address is known for this member id.
-    Unknown(u64),
-    /// The request certainly did not reach the member.
-    NotSent { to: u64, reason: String },
-    /// It may have reached the member.
-    NoAnswer { to: u64, reason: String },
-}
-
-impl fmt::Display for PeerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown(to) => write!(f, "no address is known for member {to}"),
-            Self::NotSent { to, reason } => write!(f, "member {to} was not reached: {reason}"),
-            Self::NoAnswer { to, reason } => write!(f, "member {to} did not answer: {reason}"),
+impl Doors {
+    pub(crate) fn new(cluster: &str, routes: Routes, handler: Handler, joining: Joining) -> Self {
+        Self {
+            routes,
+            handler,
+            joining,
+            cluster: cluster.to_owned(),
         }
     }
 }
 
-impl std::error::Error for PeerError {}
+impl Network {
+    pub(crate) fn peer_client(&self) -> PeerClient {
+        PeerClient {
+            dialer: self.0.clone(),
+        }
+    }
+
+    pub(crate) fn learn(&self, id: u64, address: &str) {
+        self.0.learn(id, address);
+    }
+
+    /// Asks member `leader` for a linearizable read point; `None` when it gave no answer in time.
+    pub(crate) async fn read_index(
+        &self,
+        leader: u64,
+        within: Duration,
+    ) -> Option<ReadIndexAnswer> {
+        let timeout_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let ask = wire::ReadIndexAsk { timeout_ms };
+        let (lane, kind) = (Lane::Control, Kind::ReadIndex);
+        client::ask_member(&self.0, leader, lane, kind, wire::READ_INDEX, &ask, within)
+            .await
+            .ok()
+    }
+}

@@ -1,6 +1,8 @@
 //! How a certificate names a member: one URI, `aegis-updates://<cluster>/<member id>`.
 //! Whether that member may do anything is not decided here.
 
+use std::fmt;
+
 use rustls_pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 
@@ -38,4 +40,10 @@ pub(crate) fn named_by(certificate: &CertificateDer<'_>) -> Option<Named> {
         cluster: cluster.to_owned(),
         member: member.parse().ok()?,
     })
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "member {} of cluster {}", self.member, self.cluster)
+    }
 }

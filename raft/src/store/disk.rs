@@ -5,16 +5,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::Identity;
+use tokio::sync::watch;
+
 use super::clock::HostClock;
-use super::columns::{LOG, index_key, key};
+use super::columns::{JOURNAL, LOG, index_key, key};
 use super::database::Database;
 use super::image::Pointer;
 use super::log::Newest;
 use super::state::AppliedRow;
 use super::wal::Wal;
+use super::{Appended, Identity};
 use crate::encoding::decode;
+use crate::fatal::Fatal;
 use crate::types::{Ballot, LogId, Position, Record, Vote};
 
 pub(crate) struct Disk {
@@ -31,6 +35,8 @@ pub(crate) struct Disk {
     pub(super) log_bytes: AtomicU64,
     /// As in [`AppliedRow`], for the listener, which must not wait for the state machine.
     member_id_max: AtomicU64,
+    /// Index of the newest entry whose batch was written.
+    applied: watch::Sender<Option<u64>>,
     appended: Mutex<Newest>,
 }
 
@@ -52,10 +58,9 @@ impl Disk {
         let last = last_entry(&database)?;
         let vote = database.meta::<Ballot>(key::VOTE)?.map(Vote::from);
         let image = database.meta::<Pointer>(key::IMAGE)?;
-        let member_id_max = database
+        let applied = database
             .meta::<AppliedRow>(key::APPLIED)?
-            .unwrap_or_default()
-            .member_id_max;
+            .unwrap_or_default();
         let any = database.meta(key::APPENDED)?.flatten();
         let not_opening = database.meta(key::APPENDED_NOT_OPENING)?.flatten();
         let database = Arc::new(database);
@@ -69,7 +74,8 @@ impl Disk {
             vote: Mutex::new(vote),
             image: Mutex::new(image),
             log_bytes: AtomicU64::new(0),
-            member_id_max: AtomicU64::new(member_id_max),
+            member_id_max: AtomicU64::new(applied.member_id_max),
+            applied: watch::Sender::new(applied.covered.last.map(|at| at.index)),
             appended: Mutex::new(Newest { any, not_opening }),
         })
     }
@@ -95,11 +101,66 @@ impl Disk {
     pub(super) fn publish(&self, applied: &AppliedRow) {
         self.member_id_max
             .store(applied.member_id_max, Ordering::Release);
+        self.applied
+            .send_replace(applied.covered.last.map(|at| at.index));
+    }
+
+    /// The index of the newest applied entry, told before its proposer is answered.
+    pub(crate) fn applied(&self) -> watch::Receiver<Option<u64>> {
+        self.applied.subscribe()
     }
 
     /// The highest member id that was ever in an applied configuration.
     pub(crate) fn member_id_max(&self) -> u64 {
         self.member_id_max.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn newest_append(&self) -> Option<Appended> {
+        self.appended().any
+    }
+
+    pub(crate) fn newest_append_not_opening(&self) -> Option<Appended> {
+        self.appended().not_opening
+    }
+
+    /// Journal rows with `from <= key < to`, at most `limit`.
+    pub(crate) fn journal(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+        backwards: bool,
+    ) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let rows = self
+            .database
+            .rows(JOURNAL, from, to, backwards)?
+            .take(limit);
+        rows.map(|row| row.map(|(row_key, value)| (row_key.into_vec(), value.into_vec())))
+            .collect()
+    }
+
+    pub(crate) fn fatal(&self) -> &Fatal {
+        self.database.fatal()
+    }
+
+    /// How long the write or sync that runs now has been running.
+    pub(crate) fn busy_for(&self) -> Duration {
+        self.database.busy_for()
+    }
+
+    /// Bytes appended to the log since an image was last begun.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.log_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn forget_log_bytes(&self) {
+        self.log_bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// Ends the threads that use the database; after it nothing more becomes durable.
+    pub(crate) fn close(&self) {
+        self.wal.close();
+        self.database.raw().cancel_all_background_work(true);
     }
 
     /// Stored bytes do not mean what they must: the process ends.

@@ -20,6 +20,7 @@ pub use self::clock::{HostClock, Moment, SystemClock};
 pub(crate) use self::disk::Disk;
 pub use self::identity::{Identity, OpenError, Presence};
 pub(crate) use self::image::{Chunk, ImageFile, Inbox, ReceiveError, verify};
+#[cfg(test)]
 pub(crate) use self::log::LogStore;
 pub use self::open::Store;
 pub(crate) use self::state::StateMachine;

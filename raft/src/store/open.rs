@@ -92,10 +92,7 @@ impl Store {
     }
 
     /// Restores `application` from what is on disk.
-    pub(crate) fn state_machine<A: Application>(
-        &self,
-        application: A,
-    ) -> io::Result<StateMachine<A>> {
+    pub(crate) fn state_machine(&self, application: impl Application) -> io::Result<StateMachine> {
         StateMachine::open(self.disk.clone(), application)
     }
 }

@@ -25,9 +25,9 @@ use crate::types::{
 /// Entries of one call share a batch up to about this size.
 const BATCH_BYTES: usize = 1 << 20;
 
-pub(crate) struct StateMachine<A> {
+pub(crate) struct StateMachine {
     disk: Arc<Disk>,
-    application: A,
+    application: Box<dyn Application>,
     applied: AppliedRow,
 }
 
@@ -57,11 +57,12 @@ impl AppliedRow {
     }
 }
 
-impl<A: Application> StateMachine<A> {
+impl StateMachine {
     /// Restores the application from the rows on disk.
-    pub(super) fn open(disk: Arc<Disk>, mut application: A) -> io::Result<Self> {
+    pub(super) fn open(disk: Arc<Disk>, application: impl Application) -> io::Result<Self> {
         let applied = disk.database.meta(key::APPLIED)?.unwrap_or_default();
-        restore(&disk, &mut application)?;
+        let mut application: Box<dyn Application> = Box::new(application);
+        restore(&disk, application.as_mut())?;
         Ok(Self {
             disk,
             application,
@@ -136,7 +137,7 @@ impl<A: Application> StateMachine<A> {
     }
 }
 
-impl<A: Application> RaftStateMachine<Types> for StateMachine<A> {
+impl RaftStateMachine<Types> for StateMachine {
     type SnapshotData = ImageFile;
     type SnapshotBuilder = Builder;
 
@@ -173,7 +174,7 @@ impl<A: Application> RaftStateMachine<Types> for StateMachine<A> {
         self.applied = spawn_blocking(move || install(&disk, &image))
             .await
             .map_err(io::Error::other)??;
-        restore(&self.disk, &mut self.application)?;
+        restore(&self.disk, self.application.as_mut())?;
         self.disk.publish(&self.applied);
         Ok(())
     }
@@ -191,7 +192,7 @@ impl<A: Application> RaftStateMachine<Types> for StateMachine<A> {
     }
 }
 
-fn restore(disk: &Disk, application: &mut impl Application) -> io::Result<()> {
+fn restore(disk: &Disk, application: &mut dyn Application) -> io::Result<()> {
     let mut rows = disk.database.all_rows(STATE)?.map(|row| -> StoredRow {
         let (row_key, value) = row.map_err(|error| RestoreError(error.to_string()))?;
         Ok((row_key.into_vec(), value.into_vec()))

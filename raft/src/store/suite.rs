@@ -28,10 +28,8 @@ struct Fresh {
     made: AtomicU64,
 }
 
-impl StoreBuilder<Types, LogStore, StateMachine<Forgetful>, Store> for Fresh {
-    async fn build(
-        &self,
-    ) -> Result<(Store, LogStore, StateMachine<Forgetful>), StorageError<Types>> {
+impl StoreBuilder<Types, LogStore, StateMachine, Store> for Fresh {
+    async fn build(&self) -> Result<(Store, LogStore, StateMachine), StorageError<Types>> {
         let dir = self
             .dir
             .path()
