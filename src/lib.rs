@@ -1,3 +1,4 @@
-//! A rolling updater for quorum databases.
+//! A rolling updater for quorum databases: a daemon beside every database node, one Raft group of daemons.
 
+pub mod base;
 pub mod demo;

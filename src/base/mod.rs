@@ -1,0 +1,9 @@
+//! Words everything else is said in: ids, digests, durations, versions, failure classes, bounds.
+//! No rule of the product and no input or output lives here.
+
+pub mod digest;
+pub mod duration;
+pub mod failure;
+pub mod ids;
+pub mod limits;
+pub mod numbers;
