@@ -123,6 +123,7 @@ fn net(binary: &str) -> &str {
     match package {
         "aegis-updates" if target.is_empty() || target.contains('/') => "library",
         "aegis-updates" => target,
+        "aegis-updates-raft" if target == "cluster" => target,
         "aegis-updates-raft" => "raft",
         other => other,
     }
@@ -167,6 +168,7 @@ mod tests {
         assert_eq!(net("aegis-updates::daemons"), "daemons");
         assert_eq!(net("aegis-updates-raft"), "raft");
         assert_eq!(net("aegis-updates-raft::suite"), "raft");
+        assert_eq!(net("aegis-updates-raft::cluster"), "cluster");
         assert_eq!(net("xtask::bin/xtask"), "xtask");
     }
 
