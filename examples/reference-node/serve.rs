@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::auth::Auth;
 use crate::fault::{Fault, Switch};
@@ -51,6 +51,8 @@ pub async fn run(release: Release, options: Serve, environment: Environment) -> 
     } else {
         store::FORMAT
     };
+    // Before anybody can see this node healthy: a stop right after that must save too.
+    let signals = Signals::catch()?;
     let listener = bind(&options.host, options.port)?;
     let address = listener
         .local_addr()
@@ -78,7 +80,7 @@ pub async fn run(release: Release, options: Serve, environment: Environment) -> 
         start,
     };
     let faults = Arc::clone(&node.faults);
-    serve(node, listener, &faults).await?;
+    serve(node, listener, signals, &faults).await?;
     let Some(store) = Arc::into_inner(store) else {
         say(
             "a request is still at work after the stop; the log keeps every acknowledged write as it is",
@@ -104,7 +106,12 @@ fn bind(host: &str, port: u16) -> Result<TcpListener, String> {
 }
 
 /// Serves until a stop signal, then finishes what is in flight.
-async fn serve(node: Node, listener: TcpListener, faults: &Arc<Switch>) -> Result<(), String> {
+async fn serve(
+    node: Node,
+    listener: TcpListener,
+    mut signals: Signals,
+    faults: &Arc<Switch>,
+) -> Result<(), String> {
     let held = listener
         .try_clone()
         .map_err(|source| format!("cannot duplicate the listener: {source}"))?;
@@ -122,7 +129,7 @@ async fn serve(node: Node, listener: TcpListener, faults: &Arc<Switch>) -> Resul
         result = &mut server => {
             return Err(format!("the server ended by itself: {result:?}"));
         }
-        signals = stop_signal(faults) => signals?,
+        () = signals.wait(faults) => {}
     }
     let fault = faults.read().0;
     // Without this the port would close only when the clone does, after the data is saved.
@@ -151,22 +158,35 @@ async fn serve(node: Node, listener: TcpListener, faults: &Arc<Switch>) -> Resul
     }
 }
 
-/// Returns at a signal that this release obeys.
-async fn stop_signal(faults: &Switch) -> Result<(), String> {
-    let listen =
-        |kind| signal(kind).map_err(|source| format!("cannot listen for signals: {source}"));
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+/// The signals that stop a node.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on a signal no longer ends the process by itself.
+    fn catch() -> Result<Self, String> {
+        let catch =
+            |kind| signal(kind).map_err(|source| format!("cannot listen for signals: {source}"));
+        Ok(Self {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Returns at a signal that this release obeys.
+    async fn wait(&mut self, faults: &Switch) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            if faults.read().0 != Fault::IgnoreTerm {
+                return say("stopping at a signal");
+            }
+            say("ignoring a stop signal, as this release does");
         }
-        if faults.read().0 != Fault::IgnoreTerm {
-            say("stopping at a signal");
-            return Ok(());
-        }
-        say("ignoring a stop signal, as this release does");
     }
 }
 
