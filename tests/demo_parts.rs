@@ -408,6 +408,31 @@ async fn a_failed_request_is_answered_once_and_never_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn leaving_rotation_closes_the_pooled_connections() {
+    let mut world = World::new();
+    // Heartbeats between peers would be connections too.
+    for place in &mut world.places {
+        place.peers.clear();
+    }
+    let probes = three_probes().await;
+    let nodes = world.start_all().await;
+    let balancer = world.balancer(&probes).await;
+    let load = Load::start(&load_plan(&balancer), world.clock);
+    wait_until(PATIENCE, "the load runs", || async { load.sent() > 50 }).await;
+    let first = &world.places[0];
+    assert!(first.connections() > 0, "the balancer keeps connections");
+    probes[0].say(503);
+    wait_until(PATIENCE, "no connection to n1 is left", || async {
+        first.connections() == 0
+    })
+    .await;
+    assert_eq!(failures(&load.finish().await), Vec::<String>::new());
+    for node in nodes {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lost_writes_are_found() {
     let world = World::new();
     let probes = three_probes().await;

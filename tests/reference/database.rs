@@ -396,17 +396,10 @@ async fn a_request_in_flight_is_finished_at_a_stop() {
     let asked = tokio::spawn(async move { http::request("GET", &address, "/health", None).await });
     let log = place.log.clone();
     // The request is on its way well before it is half answered; the signal comes in between.
-    let connections = || async {
-        let table = fs::read_to_string("/proc/net/tcp").unwrap();
-        let local = format!("0100007F:{:04X} ", place.port.number);
-        table.lines().any(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            let here = fields.next().is_some_and(|field| field == local.trim());
-            let established = fields.nth(1) == Some("01");
-            here && established
-        })
-    };
-    wait_until(PATIENCE, "the request has a connection", connections).await;
+    wait_until(PATIENCE, "the request has a connection", || async {
+        place.connections() > 0
+    })
+    .await;
     node.signal(Signal::TERM);
     let answer = asked.await.unwrap();
     assert_eq!(answer.expect("the answer comes all the same").status, 200);

@@ -174,6 +174,20 @@ impl Place {
         );
     }
 
+    /// Established connections to the node's port, as the kernel lists them.
+    pub fn connections(&self) -> usize {
+        let table = fs::read_to_string("/proc/net/tcp").expect("the connection table can be read");
+        let local = format!("0100007F:{:04X}", self.port.number);
+        table
+            .lines()
+            .filter(|line| {
+                // Number, local address, remote address, state; 01 is established.
+                let fields: Vec<&str> = line.split_whitespace().take(4).collect();
+                matches!(fields[..], [_, here, _, "01"] if here == local)
+            })
+            .count()
+    }
+
     pub fn log_text(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
