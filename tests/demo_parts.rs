@@ -417,8 +417,8 @@ async fn leaving_rotation_closes_the_pooled_connections() {
     let probes = three_probes().await;
     let nodes = world.start_all().await;
     let balancer = world.balancer(&probes).await;
-    let load = Load::start(&load_plan(&balancer), world.clock);
-    wait_until(PATIENCE, "the load runs", || async { load.sent() > 50 }).await;
+    let log = load_for(&balancer, world.clock, 50).await;
+    assert_eq!(failures(&log), Vec::<String>::new());
     let first = &world.places[0];
     assert!(first.connections() > 0, "the balancer keeps connections");
     probes[0].say(503);
@@ -426,7 +426,6 @@ async fn leaving_rotation_closes_the_pooled_connections() {
         first.connections() == 0
     })
     .await;
-    assert_eq!(failures(&load.finish().await), Vec::<String>::new());
     for node in nodes {
         node.stop().await;
     }
