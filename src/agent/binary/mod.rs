@@ -1,0 +1,24 @@
+//! Binaries on this host: fetched, verified, judged, kept, and put in place. Every file is known by its
+//! SHA-256, and every act first looks whether it is done already.
+//! Starting and stopping processes is `process`'s work, except for the short probe of a new binary.
+
+pub mod apply;
+pub mod attributes;
+pub mod backup;
+pub mod copy;
+pub mod download;
+pub mod elf;
+mod error;
+pub mod origins;
+pub mod probe;
+pub mod room;
+pub mod stage;
+pub mod verify;
+
+pub use apply::{Applied, Prepared, apply_binary, discard, installed, prepare, prepared};
+pub use backup::{Backup, Running, backup_current_binary};
+pub use download::{Client, Downloaded, Limits, download_binary};
+pub use error::Error;
+pub use room::{Room, require_room, room};
+pub use stage::{Staged, stage_binary};
+pub use verify::{Digests, verify_sha256};

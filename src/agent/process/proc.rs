@@ -1,0 +1,245 @@
+//! What the kernel says of processes and sockets (`/proc`). Read-only. Whose a process is, is judged elsewhere.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// When the process started, in clock ticks since boot: with the pid, one life of one process.
+/// `None`: there is no such process, or it has ended and only waits to be reaped.
+pub fn start_ticks(pid: u32) -> Option<u64> {
+    let stat = Stat::read(pid)?;
+    (!stat.ended).then_some(stat.start_ticks)
+}
+
+/// The session that the process belongs to, named by the pid of the process that began it.
+pub fn session(pid: u32) -> Option<u32> {
+    Stat::read(pid).map(|stat| stat.session)
+}
+
+struct Stat {
+    ended: bool,
+    session: u32,
+    start_ticks: u64,
+}
+
+impl Stat {
+    fn read(pid: u32) -> Option<Self> {
+        Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// proc_pid_stat(5); the name in parentheses may itself hold blanks and parentheses.
+    fn parse(text: &str) -> Option<Self> {
+        let (_, rest) = text.rsplit_once(')')?;
+        let mut fields = rest.split_ascii_whitespace();
+        let ended = matches!(fields.next()?, "Z" | "X" | "x");
+        // Fields 6 (session) and 22 (starttime); the state just taken is field 3.
+        let session = fields.nth(2)?.parse().ok()?;
+        let start_ticks = fields.nth(15)?.parse().ok()?;
+        Some(Self {
+            ended,
+            session,
+            start_ticks,
+        })
+    }
+}
+
+/// The very file that the process executes, also when its path names another one by now.
+pub fn open_executable(pid: u32) -> io::Result<File> {
+    File::open(format!("/proc/{pid}/exe"))
+}
+
+/// The path that the executable had; the kernel's mark for a replaced or removed file is cut off.
+pub fn executable_path(pid: u32) -> Option<PathBuf> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    let bytes = path.as_os_str().as_bytes();
+    let bytes = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
+    Some(PathBuf::from(OsStr::from_bytes(bytes)))
+}
+
+/// The program's arguments, its own name first.
+pub fn command_line(pid: u32) -> Option<Vec<String>> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
+    let words = bytes.split(|byte| *byte == 0);
+    Some(
+        words
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect(),
+    )
+}
+
+/// Every process of this host that is not gone while we look.
+pub fn processes() -> io::Result<Vec<u32>> {
+    let entries = fs::read_dir("/proc")?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.filter_map(|name| name.parse().ok()).collect())
+}
+
+/// Who listens on a TCP port of this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Listening {
+    pub sockets: usize,
+    /// The first process found that holds one; `None` too when we may not look into it.
+    pub pid: Option<u32>,
+}
+
+pub fn listening(port: u16) -> io::Result<Listening> {
+    let inodes: Vec<u64> = sockets(port)?
+        .into_iter()
+        .filter(|socket| socket.state == State::Listen)
+        .map(|socket| socket.inode)
+        .collect();
+    Ok(Listening {
+        sockets: inodes.len(),
+        pid: if inodes.is_empty() {
+            None
+        } else {
+            holder(&inodes)?
+        },
+    })
+}
+
+/// Established connections whose end on this host is `port`: what a drained database still serves.
+pub fn connections(port: u16) -> io::Result<usize> {
+    let sockets = sockets(port)?;
+    Ok(sockets
+        .iter()
+        .filter(|socket| socket.state == State::Established)
+        .count())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Established,
+    Listen,
+    Other,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Socket {
+    port: u16,
+    state: State,
+    inode: u64,
+}
+
+fn sockets(port: u16) -> io::Result<Vec<Socket>> {
+    let mut found = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        match fs::read_to_string(table) {
+            Ok(text) => found.extend(text.lines().skip(1).filter_map(Socket::parse)),
+            // A kernel without IPv6 has no second table.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    found.retain(|socket| socket.port == port);
+    Ok(found)
+}
+
+impl Socket {
+    /// `sl local_address rem_address st tx:rx tr:tm->when retrnsmt uid timeout inode …` (proc_net_tcp)
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.split_ascii_whitespace();
+        let (_, port) = fields.nth(1)?.rsplit_once(':')?;
+        let state = match fields.nth(1)? {
+            "01" => State::Established,
+            "0A" => State::Listen,
+            _ => State::Other,
+        };
+        Some(Self {
+            port: u16::from_str_radix(port, 16).ok()?,
+            state,
+            inode: fields.nth(5)?.parse().ok()?,
+        })
+    }
+}
+
+fn holder(inodes: &[u64]) -> io::Result<Option<u32>> {
+    let wanted: Vec<PathBuf> = inodes
+        .iter()
+        .map(|inode| PathBuf::from(format!("socket:[{inode}]")))
+        .collect();
+    let holds = |pid: &u32| {
+        // Processes that end, or that we may not look into, hold nothing we can name.
+        let Ok(entries) = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("fd")) else {
+            return false;
+        };
+        entries
+            .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+            .any(|target| wanted.contains(&target))
+    };
+    Ok(processes()?.into_iter().find(holds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn a_name_with_blanks_and_parentheses_does_not_shift_the_fields() {
+        let line = "42 (a) (b c) S 1 42 7 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 987654 1 1";
+        let stat = Stat::parse(line).unwrap();
+        assert_eq!(
+            (stat.ended, stat.session, stat.start_ticks),
+            (false, 7, 987654)
+        );
+        assert!(
+            Stat::parse("42 (x) Z 1 42 7 0 -1 0 1 0 0 0 1 2 0 0 20 0 1 0 5")
+                .unwrap()
+                .ended
+        );
+        assert!(Stat::parse("42 (x").is_none());
+    }
+
+    #[test]
+    fn this_process_is_found_by_all_that_is_asked() {
+        let own = std::process::id();
+        assert!(start_ticks(own).unwrap() > 0);
+        assert!(processes().unwrap().contains(&own));
+        assert_eq!(
+            executable_path(own).unwrap(),
+            std::env::current_exe().unwrap()
+        );
+        assert_eq!(
+            command_line(own).unwrap()[0],
+            std::env::args().next().unwrap()
+        );
+        assert!(open_executable(own).unwrap().metadata().unwrap().len() > 0);
+        assert_eq!(start_ticks(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_listener_and_its_connections_are_counted_by_the_hosts_end_only() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let own = Some(std::process::id());
+        assert_eq!(
+            listening(port).unwrap(),
+            Listening {
+                sockets: 1,
+                pid: own
+            }
+        );
+        assert_eq!(connections(port).unwrap(), 0);
+        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (_served, _) = listener.accept().unwrap();
+        assert_eq!(connections(port).unwrap(), 1);
+        drop(listener);
+        assert_eq!(listening(port).unwrap(), Listening::default());
+        drop(client);
+    }
+
+    #[test]
+    fn ipv6_lines_parse_as_well() {
+        let line = "   0: 00000000000000000000000001000000:1D24 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1 0000000000000000 100 0 0 10 0";
+        let expected = Socket {
+            port: 7460,
+            state: State::Listen,
+            inode: 12345,
+        };
+        assert_eq!(Socket::parse(line), Some(expected));
+    }
+}
