@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Why a verb ended: a sentence for the person at the terminal.
@@ -31,9 +32,12 @@ pub fn say(line: impl fmt::Display) {
     eprintln!("xtask: {line}");
 }
 
-/// Prints the command and runs it to its end, its output going straight to the terminal.
+/// Prints the command and runs it to its end, its output going straight to the terminal. The line
+/// is short; only a failure tells the whole command, to be typed again.
 pub fn run(command: &mut Command) -> Result<(), Failure> {
-    say(shown(command));
+    say(words(command)
+        .skip(1)
+        .fold(program_name(command), |line, word| line + " " + &word));
     let status = command.status().map_err(at(shown(command)))?;
     if status.success() {
         return Ok(());
@@ -103,10 +107,21 @@ pub fn shown(command: &Command) -> String {
             quoted(&value?.to_string_lossy())
         ))
     });
-    let words = std::iter::once(command.get_program())
+    set.chain(words(command)).collect::<Vec<_>>().join(" ")
+}
+
+fn words(command: &Command) -> impl Iterator<Item = String> {
+    std::iter::once(command.get_program())
         .chain(command.get_args())
-        .map(|word| quoted(&word.to_string_lossy()));
-    set.chain(words).collect::<Vec<_>>().join(" ")
+        .map(|word| quoted(&word.to_string_lossy()))
+}
+
+fn program_name(command: &Command) -> String {
+    let path = Path::new(command.get_program());
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn quoted(word: &str) -> String {
