@@ -1,5 +1,18 @@
 //! A rolling updater for quorum databases: a daemon beside every database node, one Raft group of daemons.
 
-pub mod agent;
+// Floors in order, so kept from being sorted.
 pub mod base;
+
+pub mod plans;
+
+pub mod fleet;
+
+pub mod access;
+
+pub mod journal;
+
+pub mod machine;
+
+pub mod agent;
+
 pub mod demo;

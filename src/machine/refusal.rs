@@ -1,0 +1,425 @@
+//! Why a command was refused: a typed value with its code, the sentence, the remedy and its door.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::ids::{NodeName, PlanId};
+use crate::plans::gates::Red;
+
+/// Through which door a refusal can be met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Door {
+    /// A person's or program's request.
+    Http,
+    /// Another member: an agent, a joiner.
+    Member,
+    /// The leader's own proposal, overtaken by what was committed before it.
+    Internal,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    // http
+    UnknownPlan {
+        plan: PlanId,
+    },
+    UnknownNode {
+        node: String,
+    },
+    EmptyNodes,
+    NotInPlan {
+        plan: PlanId,
+        node: NodeName,
+    },
+    UrlNotAllowed {
+        url: String,
+        allowed: Vec<String>,
+    },
+    Downgrade {
+        node: NodeName,
+        running: String,
+        asked: String,
+    },
+    NodeBusy {
+        node: NodeName,
+        plan: PlanId,
+    },
+    QuorumUnsafe {
+        detail: String,
+    },
+    NoSecondNode,
+    Drift {
+        node: NodeName,
+        detail: String,
+    },
+    PlanLive {
+        plan: PlanId,
+    },
+    WrongStatus {
+        plan: PlanId,
+        status: String,
+        event: String,
+    },
+    WrongNodeStatus {
+        node: NodeName,
+        status: String,
+        event: String,
+    },
+    NotReady {
+        red: Vec<Red>,
+    },
+    RevisionMismatch {
+        plan: PlanId,
+        current: u64,
+        given: u64,
+    },
+    TooManyPending {
+        limit: usize,
+    },
+    DirectionNeeded {
+        plan: PlanId,
+    },
+    NothingToRollBack {
+        plan: PlanId,
+    },
+    HostHeard {
+        node: NodeName,
+    },
+    BeginOpen {
+        node: NodeName,
+    },
+    NoSlot {
+        node: NodeName,
+    },
+    KeyReused {
+        key: String,
+    },
+    RequestTableFull {
+        limit: usize,
+    },
+    TokenExists {
+        id: String,
+    },
+    UnknownToken {
+        id: String,
+    },
+    TooManyTokens {
+        limit: usize,
+    },
+    ReasonTooLong {
+        limit: usize,
+    },
+    MembershipChanging,
+    SlotHeld {
+        node: NodeName,
+    },
+    WouldLoseQuorum {
+        detail: String,
+    },
+    VotersFull {
+        limit: usize,
+    },
+
+    // member
+    NotFormed,
+    AlreadyFormed,
+    BadJoinToken,
+    NameTaken {
+        node: NodeName,
+    },
+    TooManyNodes {
+        limit: usize,
+    },
+    StaleGeneration {
+        node: NodeName,
+        newest: String,
+    },
+    StaleReport {
+        node: NodeName,
+    },
+    ForeignReport {
+        node: NodeName,
+    },
+    BeginAnswered {
+        node: NodeName,
+    },
+    BeginOutOfOrder {
+        node: NodeName,
+    },
+    BeginRepeated {
+        node: NodeName,
+    },
+    PlanNotInProgress {
+        plan: PlanId,
+    },
+    TakeOfOldTerm {
+        node: NodeName,
+    },
+    TakeTooOld {
+        node: NodeName,
+    },
+
+    // internal
+    TermNotOpen,
+    TermAlreadyOpen,
+    NotTheLeader,
+    StaleDecision {
+        detail: String,
+    },
+    GateShut {
+        red: Red,
+    },
+    MembershipNotOpen,
+    Internal {
+        detail: String,
+    },
+}
+
+impl Refusal {
+    /// Stable, snake_case; also the HTTP code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownPlan { .. } => "unknown_plan",
+            Self::UnknownNode { .. } => "unknown_node",
+            Self::EmptyNodes => "empty_nodes",
+            Self::NotInPlan { .. } => "not_in_plan",
+            Self::UrlNotAllowed { .. } => "url_not_allowed",
+            Self::Downgrade { .. } => "downgrade",
+            Self::NodeBusy { .. } => "node_busy",
+            Self::QuorumUnsafe { .. } => "quorum_unsafe",
+            Self::NoSecondNode => "no_second_node",
+            Self::Drift { .. } => "drift",
+            Self::PlanLive { .. } => "plan_live",
+            Self::WrongStatus { .. } => "wrong_status",
+            Self::WrongNodeStatus { .. } => "wrong_node_status",
+            Self::NotReady { .. } => "cluster_not_ready",
+            Self::RevisionMismatch { .. } => "revision_mismatch",
+            Self::TooManyPending { .. } => "too_many_pending",
+            Self::DirectionNeeded { .. } => "direction_needed",
+            Self::NothingToRollBack { .. } => "nothing_to_roll_back",
+            Self::HostHeard { .. } => "host_heard",
+            Self::BeginOpen { .. } => "begin_open",
+            Self::NoSlot { .. } => "no_slot",
+            Self::KeyReused { .. } => "idempotency_key_reused",
+            Self::RequestTableFull { .. } => "request_table_full",
+            Self::TokenExists { .. } => "token_exists",
+            Self::UnknownToken { .. } => "unknown_token",
+            Self::TooManyTokens { .. } => "too_many_tokens",
+            Self::ReasonTooLong { .. } => "reason_too_long",
+            Self::MembershipChanging => "membership_changing",
+            Self::SlotHeld { .. } => "slot_held",
+            Self::WouldLoseQuorum { .. } => "would_lose_quorum",
+            Self::VotersFull { .. } => "voters_full",
+            Self::NotFormed => "not_formed",
+            Self::AlreadyFormed => "already_formed",
+            Self::BadJoinToken => "bad_join_token",
+            Self::NameTaken { .. } => "name_taken",
+            Self::TooManyNodes { .. } => "too_many_nodes",
+            Self::StaleGeneration { .. } => "stale_generation",
+            Self::StaleReport { .. } => "stale_report",
+            Self::ForeignReport { .. } => "foreign_report",
+            Self::BeginAnswered { .. } => "begin_answered",
+            Self::BeginOutOfOrder { .. } => "begin_out_of_order",
+            Self::BeginRepeated { .. } => "begin_repeated",
+            Self::PlanNotInProgress { .. } => "plan_not_in_progress",
+            Self::TakeOfOldTerm { .. } => "take_of_old_term",
+            Self::TakeTooOld { .. } => "take_too_old",
+            Self::TermNotOpen => "term_not_open",
+            Self::TermAlreadyOpen => "term_already_open",
+            Self::NotTheLeader => "not_the_leader",
+            Self::StaleDecision { .. } => "stale_decision",
+            Self::GateShut { .. } => "gate_shut",
+            Self::MembershipNotOpen => "membership_not_open",
+            Self::Internal { .. } => "internal",
+        }
+    }
+
+    /// Exhaustive on purpose: a new refusal must say where it is met.
+    pub const fn door(&self) -> Door {
+        match self {
+            Self::UnknownPlan { .. }
+            | Self::UnknownNode { .. }
+            | Self::EmptyNodes
+            | Self::NotInPlan { .. }
+            | Self::UrlNotAllowed { .. }
+            | Self::Downgrade { .. }
+            | Self::NodeBusy { .. }
+            | Self::QuorumUnsafe { .. }
+            | Self::NoSecondNode
+            | Self::Drift { .. }
+            | Self::PlanLive { .. }
+            | Self::WrongStatus { .. }
+            | Self::WrongNodeStatus { .. }
+            | Self::NotReady { .. }
+            | Self::RevisionMismatch { .. }
+            | Self::TooManyPending { .. }
+            | Self::DirectionNeeded { .. }
+            | Self::NothingToRollBack { .. }
+            | Self::HostHeard { .. }
+            | Self::BeginOpen { .. }
+            | Self::NoSlot { .. }
+            | Self::KeyReused { .. }
+            | Self::RequestTableFull { .. }
+            | Self::TokenExists { .. }
+            | Self::UnknownToken { .. }
+            | Self::TooManyTokens { .. }
+            | Self::ReasonTooLong { .. }
+            | Self::MembershipChanging
+            | Self::SlotHeld { .. }
+            | Self::WouldLoseQuorum { .. }
+            | Self::VotersFull { .. } => Door::Http,
+            Self::NotFormed
+            | Self::AlreadyFormed
+            | Self::BadJoinToken
+            | Self::NameTaken { .. }
+            | Self::TooManyNodes { .. }
+            | Self::StaleGeneration { .. }
+            | Self::StaleReport { .. }
+            | Self::ForeignReport { .. }
+            | Self::BeginAnswered { .. }
+            | Self::BeginOutOfOrder { .. }
+            | Self::BeginRepeated { .. }
+            | Self::PlanNotInProgress { .. }
+            | Self::TakeOfOldTerm { .. }
+            | Self::TakeTooOld { .. } => Door::Member,
+            Self::TermNotOpen
+            | Self::TermAlreadyOpen
+            | Self::NotTheLeader
+            | Self::StaleDecision { .. }
+            | Self::GateShut { .. }
+            | Self::MembershipNotOpen
+            | Self::Internal { .. } => Door::Internal,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownPlan { plan } => write!(f, "there is no plan {plan}"),
+            Self::UnknownNode { node } => write!(f, "there is no node `{node}` in this cluster"),
+            Self::EmptyNodes => {
+                f.write_str("the list of nodes is empty; leave it out to mean all nodes")
+            }
+            Self::NotInPlan { plan, node } => write!(f, "node {node} is not part of plan {plan}"),
+            Self::UrlNotAllowed { url, allowed } => {
+                write!(
+                    f,
+                    "{url} is not among the allowed origins ({})",
+                    allowed.join(", ")
+                )
+            }
+            Self::Downgrade {
+                node,
+                running,
+                asked,
+            } => {
+                write!(f, "{asked} is older than {running}, which runs on {node}")
+            }
+            Self::NodeBusy { node, plan } => {
+                write!(f, "node {node} is in plan {plan}, which is live")
+            }
+            Self::QuorumUnsafe { detail } => write!(f, "this plan could not keep quorum: {detail}"),
+            Self::NoSecondNode => {
+                f.write_str("no second database could serve while a node is down")
+            }
+            Self::Drift { node, detail } => write!(
+                f,
+                "on {node} the installed file is not the running one: {detail}"
+            ),
+            Self::PlanLive { plan } => write!(f, "plan {plan} is live; one plan runs at a time"),
+            Self::WrongStatus {
+                plan,
+                status,
+                event,
+            } => write!(f, "plan {plan} is {status}; it cannot {event}"),
+            Self::WrongNodeStatus {
+                node,
+                status,
+                event,
+            } => write!(f, "node {node} is {status}; it cannot {event}"),
+            Self::NotReady { red } => {
+                write!(f, "the cluster is not ready: ")?;
+                for (at, red) in red.iter().enumerate() {
+                    write!(f, "{}{red}", if at == 0 { "" } else { "; " })?;
+                }
+                Ok(())
+            }
+            Self::RevisionMismatch {
+                plan,
+                current,
+                given,
+            } => {
+                write!(f, "plan {plan} is at revision {current}, not {given}")
+            }
+            Self::TooManyPending { limit } => write!(f, "{limit} plans wait already"),
+            Self::DirectionNeeded { plan } => write!(
+                f,
+                "quorum was lost in plan {plan}; say which way it should go on"
+            ),
+            Self::NothingToRollBack { plan } => {
+                write!(f, "no node of plan {plan} runs its release")
+            }
+            Self::HostHeard { node } => write!(
+                f,
+                "the host of {node} was heard a moment ago and can answer itself"
+            ),
+            Self::BeginOpen { node } => {
+                write!(f, "the host of {node} began to act and has not answered")
+            }
+            Self::NoSlot { node } => write!(f, "node {node} holds no slot"),
+            Self::KeyReused { key } => write!(
+                f,
+                "the idempotency key `{key}` was used with another request"
+            ),
+            Self::RequestTableFull { limit } => {
+                write!(f, "{limit} idempotency keys are kept already")
+            }
+            Self::TokenExists { id } => write!(f, "a token `{id}` exists"),
+            Self::UnknownToken { id } => write!(f, "there is no token `{id}`"),
+            Self::TooManyTokens { limit } => write!(f, "{limit} tokens exist already"),
+            Self::ReasonTooLong { limit } => write!(f, "a reason has at most {limit} characters"),
+            Self::MembershipChanging => f.write_str("a membership change is in progress"),
+            Self::SlotHeld { node } => write!(f, "node {node} is in hand and its host answers"),
+            Self::WouldLoseQuorum { detail } => {
+                write!(f, "the cluster would lose its quorum: {detail}")
+            }
+            Self::VotersFull { limit } => write!(f, "the cluster has its {limit} voters"),
+            Self::NotFormed => f.write_str("this cluster has not been formed"),
+            Self::AlreadyFormed => f.write_str("this cluster has been formed already"),
+            Self::BadJoinToken => {
+                f.write_str("the join token is unknown, used, expired or revoked")
+            }
+            Self::NameTaken { node } => write!(f, "a node named {node} is a member already"),
+            Self::TooManyNodes { limit } => write!(f, "the cluster has its {limit} nodes"),
+            Self::StaleGeneration { node, newest } => {
+                write!(f, "node {node} is at generation {newest}")
+            }
+            Self::StaleReport { node } => write!(f, "a newer report of {node} was recorded"),
+            Self::ForeignReport { node } => write!(f, "only the host of {node} speaks for it"),
+            Self::BeginAnswered { node } => {
+                write!(f, "{node} answered this generation; it begins nothing more")
+            }
+            Self::BeginOutOfOrder { node } => {
+                write!(f, "{node} has no first begin for this generation")
+            }
+            Self::BeginRepeated { node } => write!(f, "this attempt of {node} is in the log"),
+            Self::PlanNotInProgress { plan } => write!(f, "plan {plan} is not going this way now"),
+            Self::TakeOfOldTerm { node } => write!(f, "{node} was taken by an earlier leader"),
+            Self::TakeTooOld { node } => write!(f, "{node} was taken too long ago"),
+            Self::TermNotOpen => f.write_str("the term's opening entry is not applied"),
+            Self::TermAlreadyOpen => f.write_str("the term was opened"),
+            Self::NotTheLeader => f.write_str("only the term's leader proposes this"),
+            Self::StaleDecision { detail } => write!(f, "decided on older state: {detail}"),
+            Self::GateShut { red } => write!(f, "a gate is shut: {red}"),
+            Self::MembershipNotOpen => f.write_str("no membership change was opened"),
+            Self::Internal { detail } => {
+                write!(f, "the machine met a state that must not be: {detail}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
