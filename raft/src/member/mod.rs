@@ -24,7 +24,7 @@ pub use self::error::{
 };
 pub use self::propose::Reply;
 pub use self::settings::{ImagePolicy, Peers, Settings, Timing};
-use crate::network::{Network, PeerClient};
+use crate::network::{Heard, Network, PeerClient};
 use crate::store::{Appended, Disk};
 use crate::types::Raft;
 use crate::view::{ConsensusView, Progress};
@@ -45,6 +45,7 @@ struct Running {
     timing: Timing,
     progress: watch::Receiver<Progress>,
     applied: watch::Receiver<Option<u64>>,
+    heard: Heard,
     /// One membership change at a time, from this member's side.
     changing: tokio::sync::Mutex<()>,
     stop: watch::Sender<bool>,
@@ -67,6 +68,13 @@ impl Member {
         let metrics = self.0.raft.metrics();
         let applied = *self.0.applied.borrow();
         ConsensusView::of(&metrics.borrow_watched(), applied)
+    }
+
+    /// Time since a leader was last heard here; `None` before the first. A member that is cut off goes on
+    /// naming its last leader in the view, because pre-vote leaves its term alone; this tells. It means
+    /// nothing while this member leads.
+    pub fn leader_contact_age(&self) -> Option<Duration> {
+        self.0.heard.age()
     }
 
     /// Wakes on every change of applied index, leader, term, role or running state.

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use openraft::{Config, SnapshotPolicy};
 use tokio::sync::watch;
 
 use super::error::{InitError, StartError};
 use super::monitor::{self, Monitor};
-use super::settings::{Peers, Settings};
+use super::settings::{Peers, Settings, Timing};
 use super::{Member, Running};
 use crate::application::{Application, Node};
-use crate::network::{Doors, Ends, Routes, serve};
+use crate::network::{Doors, Ends, Heard, Routes, serve};
 use crate::store::Store;
 use crate::types::Raft;
 
@@ -65,8 +66,14 @@ impl Member {
             .await
             .map_err(|error| StartError::Fatal(error.to_string()))?;
 
+        let timing = settings.timing;
+        let lease = Duration::from_millis(timing.election_max_ms);
+        ends.network
+            .follow(&raft, lease, Duration::from_millis(silence_ms(timing)));
+
         let (stop, stopped) = watch::channel(false);
-        let routes = Routes::new(raft.clone(), &store);
+        let heard = Heard::default();
+        let routes = Routes::new(raft.clone(), &store, heard.clone());
         let doors = Arc::new(Doors::new(&identity.cluster, routes, handler, joining));
         let serving = tokio::spawn(serve(listener, ends.server, doors, stopped.clone()));
         let monitor = Monitor {
@@ -83,6 +90,7 @@ impl Member {
             timing: settings.timing,
             progress,
             applied: store.disk.applied(),
+            heard,
             changing: tokio::sync::Mutex::new(()),
             stop,
             tasks: Mutex::new(vec![serving, monitoring]),
@@ -101,6 +109,12 @@ impl Member {
     }
 }
 
+/// How long a leader without quorum is silent at a time: a follower's lease, its random timeout, and as
+/// long again for the votes (openraft asks for the first two at least).
+fn silence_ms(timing: Timing) -> u64 {
+    3 * timing.election_max_ms
+}
+
 fn config(cluster: &str, settings: &Settings) -> Result<Config, StartError> {
     let Settings { timing, images } = settings;
     let config = Config {
@@ -112,8 +126,8 @@ fn config(cluster: &str, settings: &Settings) -> Result<Config, StartError> {
         // A restarted leader is elected anew or not at all: its term's first entry says how long it was away.
         enable_leader_restore: Some(false),
         // A leader without quorum falls silent for this long at a time, or its heartbeats would keep a
-        // connected majority from electing another. The least that openraft admits.
-        quorum_loss_probe_interval: Some(2 * timing.election_max_ms),
+        // connected majority from electing another.
+        quorum_loss_probe_interval: Some(silence_ms(*timing)),
         install_snapshot_timeout: IMAGE_TIMEOUT_MS,
         max_payload_entries: REPLICATED_ENTRIES_MAX,
         replication_lag_threshold: images.entries.saturating_mul(2),

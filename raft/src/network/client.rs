@@ -24,6 +24,7 @@ use tokio::task::spawn_blocking;
 
 use super::dialer::{CallError, Dialer, Lane};
 use super::faults::Kind;
+use super::quiet::Quiet;
 use super::wire::{self, InstallAnswer, Received};
 use crate::application::Node;
 use crate::encoding::{decode, encode};
@@ -35,20 +36,25 @@ const CHUNK: usize = 1 << 20;
 
 /// Makes the links; it owns nothing but the shared connections.
 #[derive(Clone)]
-pub(crate) struct Network(pub(super) Arc<Dialer>);
+pub(crate) struct Network {
+    pub(super) dialer: Arc<Dialer>,
+    pub(super) quiet: Arc<Quiet>,
+}
 
 /// Calls to one member on one lane.
 pub(crate) struct Link {
     dialer: Arc<Dialer>,
+    quiet: Arc<Quiet>,
     to: u64,
     lane: Lane,
 }
 
 impl Network {
     fn link(&self, to: u64, node: &Node, lane: Lane) -> Link {
-        self.0.learn(to, &node.peer_addr);
+        self.dialer.learn(to, &node.peer_addr);
         Link {
-            dialer: self.0.clone(),
+            dialer: self.dialer.clone(),
+            quiet: self.quiet.clone(),
             to,
             lane,
         }
@@ -79,6 +85,10 @@ impl RaftNetworkV2<Types> for Link {
         ask: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        if self.lane == Lane::Append && self.quiet.now() {
+            let what = "no quorum: entries are held back so that others may elect";
+            return Err(RPCError::Unreachable(Unreachable::from_string(what)));
+        }
         let kind = if self.lane == Lane::Heartbeat {
             Kind::Heartbeat
         } else {
@@ -169,6 +179,7 @@ impl Link {
     fn control(&self) -> Link {
         Link {
             dialer: self.dialer.clone(),
+            quiet: self.quiet.clone(),
             to: self.to,
             lane: Lane::Control,
         }

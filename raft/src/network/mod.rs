@@ -4,6 +4,7 @@ mod client;
 mod dialer;
 mod faults;
 mod peer;
+mod quiet;
 mod routes;
 mod server;
 mod tls;
@@ -23,11 +24,12 @@ pub(crate) use self::client::Network;
 use self::dialer::{Dialer, Lane};
 pub use self::faults::{Faults, Kind, Verdict};
 pub use self::peer::{JoinError, PeerClient, PeerError, ask_to_join};
-pub(crate) use self::routes::{Routes, read_point};
+pub(crate) use self::routes::{Heard, Routes, read_point};
 pub(crate) use self::server::{Doors, serve};
 pub use self::wire::JOIN;
 pub(crate) use self::wire::ReadIndexAnswer;
 use crate::pki::{self, Credentials, Named};
+use crate::types::Raft;
 
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -82,7 +84,10 @@ impl Ends {
         };
         let dialer = Arc::new(Dialer::new(me, client, addresses, faults));
         Ok(Self {
-            network: Network(dialer),
+            network: Network {
+                dialer,
+                quiet: Arc::default(),
+            },
             server,
         })
     }
@@ -100,14 +105,19 @@ impl Doors {
 }
 
 impl Network {
+    /// Holds entries back while the core holds heartbeats back.
+    pub(crate) fn follow(&self, raft: &Raft, lease: Duration, phase: Duration) {
+        self.quiet.follow(raft.metrics(), lease, phase);
+    }
+
     pub(crate) fn peer_client(&self) -> PeerClient {
         PeerClient {
-            dialer: self.0.clone(),
+            dialer: self.dialer.clone(),
         }
     }
 
     pub(crate) fn learn(&self, id: u64, address: &str) {
-        self.0.learn(id, address);
+        self.dialer.learn(id, address);
     }
 
     /// Asks member `leader` for a linearizable read point; `None` when it gave no answer in time.
@@ -119,8 +129,16 @@ impl Network {
         let timeout_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         let ask = wire::ReadIndexAsk { timeout_ms };
         let (lane, kind) = (Lane::Control, Kind::ReadIndex);
-        client::ask_member(&self.0, leader, lane, kind, wire::READ_INDEX, &ask, within)
-            .await
-            .ok()
+        client::ask_member(
+            &self.dialer,
+            leader,
+            lane,
+            kind,
+            wire::READ_INDEX,
+            &ask,
+            within,
+        )
+        .await
+        .ok()
     }
 }

@@ -1,6 +1,7 @@
 //! Raft's requests, answered by the core. A member speaks only for itself: a vote, an entry or an image
 //! must carry the sender's own id.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
@@ -9,25 +10,31 @@ use hyper::body::{Bytes, Incoming};
 use openraft::ReadPolicy;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{LinearizableReadError, RaftError};
+use openraft::raft::AppendEntriesResponse;
 use openraft::storage::Snapshot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Body;
 use super::wire::{self, InstallAnswer, ReadIndexAnswer, Received};
 use crate::encoding::{decode, encode};
-use crate::store::{Chunk, Inbox, ReceiveError, Store};
+use crate::store::{Chunk, Disk, Inbox, ReceiveError, Store};
 use crate::types::{Ballot, ImageMeta, Raft};
 
 /// More than a full replication request and than one image chunk; a larger body is refused, not read.
 const BODY_MAX: usize = 32 << 20;
 
+/// When a leader was heard last.
+#[derive(Clone, Default)]
+pub(crate) struct Heard(Arc<Mutex<Option<Instant>>>);
+
 pub(crate) struct Routes {
     raft: Raft,
+    heard: Heard,
     inbox: Inbox,
-    disk: std::sync::Arc<crate::store::Disk>,
+    disk: Arc<Disk>,
 }
 
 /// What a member id means here and now.
@@ -45,9 +52,10 @@ struct Refused(StatusCode, String);
 type Answer = Result<Vec<u8>, Refused>;
 
 impl Routes {
-    pub(crate) fn new(raft: Raft, store: &Store) -> Self {
+    pub(crate) fn new(raft: Raft, store: &Store, heard: Heard) -> Self {
         Self {
             raft,
+            heard,
             inbox: store.inbox(),
             disk: store.disk.clone(),
         }
@@ -98,8 +106,12 @@ impl Routes {
         let answer = self
             .raft
             .append_entries(ask.try_into().map_err(malformed)?)
-            .await;
-        write(&wire::AppendAnswer::from(answer.map_err(stopped)?))
+            .await
+            .map_err(stopped)?;
+        if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
+            self.heard.mark();
+        }
+        write(&wire::AppendAnswer::from(answer))
     }
 
     async fn vote(&self, sender: u64, body: &[u8]) -> Answer {
@@ -178,6 +190,17 @@ pub(crate) async fn read_point(raft: &Raft, within: Duration) -> ReadIndexAnswer
             ReadIndexAnswer::QuorumLost
         }
         Ok(Err(RaftError::Fatal(_))) => ReadIndexAnswer::NotLeader,
+    }
+}
+
+impl Heard {
+    fn mark(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub(crate) fn age(&self) -> Option<Duration> {
+        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        at.map(|at| at.elapsed())
     }
 }
 

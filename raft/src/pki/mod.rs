@@ -3,6 +3,8 @@
 
 mod files;
 mod identity;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::net::IpAddr;

@@ -33,6 +33,10 @@ impl SystemClock {
 }
 
 impl HostClock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the injected clock's production half"
+    )]
     fn now(&self) -> Moment {
         let boottime = clock_gettime(ClockId::Boottime);
         let since_boot_ms =

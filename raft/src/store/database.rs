@@ -3,9 +3,10 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, ReadOptions, WriteBatch};
+use tokio::time::Instant;
 
 use super::columns::{AFTER_ALL, META};
 use crate::encoding::{decode, encode};

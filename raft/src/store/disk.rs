@@ -40,6 +40,13 @@ pub(crate) struct Disk {
     appended: Mutex<Newest>,
 }
 
+/// The write-ahead thread holds the database; after it the last handle closes it.
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.wal.close();
+    }
+}
+
 /// Both ends of the log, exclusive of `purged`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Ends {

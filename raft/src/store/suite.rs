@@ -19,7 +19,10 @@ impl Application for Forgetful {
     }
 
     fn restore(&mut self, rows: &mut dyn Iterator<Item = StoredRow>) -> Result<(), RestoreError> {
-        rows.map(|row| row.map(drop)).collect()
+        for row in rows {
+            row?;
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,8 @@ mod build;
 mod format;
 mod install;
 mod receive;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
 use std::io;

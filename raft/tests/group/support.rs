@@ -1,8 +1,6 @@
 //! A small application and a cluster of real members in one process, over real mutual TLS on loopback.
 //! No test lives here.
 
-#![allow(dead_code)] // Each test binary uses its own part of it.
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -107,7 +105,7 @@ impl World {
     pub fn new() -> Self {
         Self {
             dir: TempDir::new().unwrap(),
-            authority: Authority::create(CLUSTER, SystemTime::now()).unwrap(),
+            authority: Authority::create(CLUSTER, now()).unwrap(),
             images: ImagePolicy::default(),
             faults: None,
             addresses: BTreeMap::new(),
@@ -182,6 +180,15 @@ impl World {
     }
 }
 
+/// A certificate must be valid while the test runs.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "TLS compares with the real clock"
+)]
+pub fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 pub fn identity(member: u64) -> Identity {
     Identity {
         cluster: CLUSTER.to_owned(),
@@ -201,7 +208,7 @@ pub fn credentials(authority: &Authority, cluster: &str, id: u64) -> Credentials
     let request = Request::create().unwrap();
     let hosts = ["127.0.0.1".to_owned()];
     let issued = authority
-        .issue(&request.csr_pem, cluster, id, &hosts, SystemTime::now())
+        .issue(&request.csr_pem, cluster, id, &hosts, now())
         .unwrap();
     Credentials {
         authority_pem: authority.certificate_pem().to_owned(),

@@ -1,15 +1,15 @@
 //! Three members over real mutual TLS: writes, losses, handoffs, images, membership.
 
-mod support;
+use std::time::Duration;
 
-use std::time::{Duration, Instant};
-
+use crate::support;
+use crate::support::{LATE, SOON, World, agree, eventually, leads, node, put};
 use aegis_updates_raft::application::{EntryKind, Payload};
 use aegis_updates_raft::member::{
     ImagePolicy, MembershipError, NotAppended, ProposeError, ReadError, TransferError,
 };
 use aegis_updates_raft::view::Role;
-use support::{LATE, SOON, World, agree, eventually, leads, node, put};
+use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_that_was_away_catches_up() {
