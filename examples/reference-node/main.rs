@@ -28,6 +28,10 @@ use crate::options::{Command, Environment, Mint, Options};
 use crate::say::say;
 use crate::trailer::Release;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the child that holds a port has nothing to do but to wait"
+)]
 fn main() -> ExitCode {
     let options = Options::parse();
     let result = match options.command {
@@ -78,6 +82,10 @@ fn explain(error: &dyn std::error::Error) -> String {
 }
 
 /// The wall clock; the interface dates peers and entries by it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a database of its own, apart from the product and its clocks"
+)]
 pub fn unix_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -3,10 +3,11 @@
 //! receiver with its own, and a drain mark lasts only until the peer's next heartbeat.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::call;
 use crate::say::say;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,7 +11,6 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::Value;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::process::{self, Life, Scanner};
@@ -39,7 +39,8 @@ pub struct Database {
 #[derive(Debug)]
 pub struct Observer {
     record: Arc<Mutex<Record>>,
-    stop: CancellationToken,
+    /// Dropping it stops the scanning thread.
+    stop: Option<Sender<()>>,
     scanning: Option<thread::JoinHandle<()>>,
     asking: Vec<JoinHandle<()>>,
 }
@@ -47,7 +48,7 @@ pub struct Observer {
 impl Observer {
     pub fn start(databases: Vec<Database>, clock: Clock) -> std::io::Result<Self> {
         let record = Arc::new(Mutex::new(Record::default()));
-        let stop = CancellationToken::new();
+        let (stop, stopped) = channel();
         let asking = databases
             .iter()
             .map(|database| {
@@ -58,7 +59,7 @@ impl Observer {
         let watch = Watch {
             clock,
             record: Arc::clone(&record),
-            stop: stop.clone(),
+            stopped,
         };
         // A thread, not a task: a busy runtime would make gaps in the record.
         let scanning = thread::Builder::new()
@@ -66,7 +67,7 @@ impl Observer {
             .spawn(move || watch.run(&databases))?;
         Ok(Self {
             record,
-            stop,
+            stop: Some(stop),
             scanning: Some(scanning),
             asking,
         })
@@ -79,7 +80,7 @@ impl Observer {
 
     /// Stops looking and returns the record, all digests computed.
     pub async fn finish(mut self) -> Record {
-        self.stop.cancel();
+        self.stop = None;
         if let Some(scanning) = self.scanning.take() {
             // A panic of the thread leaves the record as it was; its scans tell.
             let _ = tokio::task::spawn_blocking(move || scanning.join()).await;
@@ -90,7 +91,7 @@ impl Observer {
 
 impl Drop for Observer {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.stop = None;
         for task in &self.asking {
             task.abort();
         }
@@ -100,7 +101,7 @@ impl Drop for Observer {
 struct Watch {
     clock: Clock,
     record: Arc<Mutex<Record>>,
-    stop: CancellationToken,
+    stopped: Receiver<()>,
 }
 
 impl Watch {
@@ -115,9 +116,6 @@ impl Watch {
         let mut hashing = Vec::new();
         let mut last_scan_ms = None;
         for look in 0_u32.. {
-            if self.stop.is_cancelled() {
-                break;
-            }
             alive.retain(|life, index| {
                 let lives = process::life(life.pid) == Some(*life);
                 if !lives {
@@ -126,7 +124,7 @@ impl Watch {
                 lives
             });
             if look % SCAN_EVERY == 0
-                && let Ok(found) = scanner.scan()
+                && let Ok(found) = scanner.scan(self.clock.now_ms())
             {
                 let now_ms = self.clock.now_ms();
                 self.scanned(now_ms - last_scan_ms.replace(now_ms).unwrap_or(now_ms));
@@ -141,7 +139,9 @@ impl Watch {
                     });
                 }
             }
-            thread::sleep(ALIVE_EVERY);
+            if self.stopped.recv_timeout(ALIVE_EVERY) != Err(RecvTimeoutError::Timeout) {
+                break;
+            }
         }
         for thread in hashing {
             // Its only result is in the record; a panic leaves the digest unknown there.

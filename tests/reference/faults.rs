@@ -1,11 +1,12 @@
 //! Each fault mode, seen from outside on a real process.
 
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::support::node::{PATIENCE, Place};
 use crate::support::release::{Recipe, Release};

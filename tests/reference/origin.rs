@@ -1,9 +1,10 @@
 //! The hostile origin: each mode does to a plain reader what it promises.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::support::origin::{Mode, Origin};
 

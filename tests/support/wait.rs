@@ -1,6 +1,8 @@
 //! Waiting for something to become true, with a deadline. The only place in the tests that sleeps.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Short enough not to slow a test down, long enough not to starve what is waited for.
 const LAP: Duration = Duration::from_millis(10);
