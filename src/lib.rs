@@ -11,8 +11,11 @@ pub mod access;
 
 pub mod journal;
 
+pub mod decision;
 pub mod machine;
 
 pub mod agent;
+
+pub mod control;
 
 pub mod demo;

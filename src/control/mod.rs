@@ -1,0 +1,3 @@
+//! The control floor: what stands between the replicated core and whoever asks something of it.
+
+pub mod service;
