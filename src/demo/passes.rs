@@ -1,4 +1,4 @@
-//! From single step facts to passes: one pass is one node's way from its drain to its end. Times of a
+//! From single step facts to passes: one pass is one node's way from its take to its end. Times of a
 //! step come from the facts; what the updater itself took is told apart with the observer's record.
 
 use super::record::{Process, Record};
@@ -8,7 +8,7 @@ use super::record::{Process, Record};
 pub struct StepFact {
     pub at_ms: u64,
     pub node: String,
-    /// The step's name as the API writes it, such as `Draining`.
+    /// The step's or the node status's name as the API writes it: `Taken`, `Draining`, `Updated`.
     pub step: String,
     pub term: u64,
     /// The node's daemon led the cluster at that moment.
@@ -31,7 +31,7 @@ pub struct Pass {
 /// Where the updater's own time on a node went; everything else is the database's, or was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Own {
-    /// From the end of the pass before to the first step of this one: decide, hand over, take, begin.
+    /// From the end of the pass before to the drain of this one: decide, hand over, take, begin.
     pub take_ms: u64,
     /// Flushing, BackingUp and Swapping.
     pub files_ms: u64,
@@ -42,7 +42,14 @@ pub struct Own {
 }
 
 const BEFORE: [&str; 3] = ["Pending", "Staging", "Staged"];
-const ENDS: [&str; 4] = ["Updated", "RolledBack", "Failed", "NeedsOperator"];
+const ENDS: [&str; 5] = [
+    "Updated",
+    "RolledBack",
+    "Failed",
+    "NeedsOperator",
+    "Skipped",
+];
+const TAKEN: &str = "Taken";
 const ROLLBACK: &str = "RollingBack";
 const FIRST: &str = "Draining";
 
@@ -86,9 +93,6 @@ pub fn passes(facts: &[StepFact]) -> Vec<Pass> {
     facts.sort_by_key(|fact| fact.at_ms);
     let mut passes: Vec<Pass> = Vec::new();
     for fact in facts {
-        if BEFORE.contains(&fact.step.as_str()) {
-            continue;
-        }
         let open = passes
             .iter_mut()
             .rev()
@@ -96,12 +100,12 @@ pub fn passes(facts: &[StepFact]) -> Vec<Pass> {
         match open {
             Some(pass) if !begins_anew(pass, fact) => {
                 pass.steps.push((fact.step.clone(), fact.at_ms));
-                if ENDS.contains(&fact.step.as_str()) {
+                if ends(&fact.step) {
                     pass.end_ms = Some(fact.at_ms);
                 }
             }
             // An end without a beginning tells of a node that needed nothing done.
-            None if ENDS.contains(&fact.step.as_str()) => {}
+            None if ends(&fact.step) => {}
             open => {
                 if let Some(pass) = open {
                     pass.end_ms = Some(fact.at_ms);
@@ -120,6 +124,24 @@ pub fn passes(facts: &[StepFact]) -> Vec<Pass> {
     passes
 }
 
+/// From the first `Staging` to the first `Staged` after it, for each node that staged, by node name.
+pub fn staging_ms(facts: &[StepFact]) -> Vec<(String, u64)> {
+    let mut nodes: Vec<&String> = facts.iter().map(|fact| &fact.node).collect();
+    nodes.sort();
+    nodes.dedup();
+    let entered = |node: &String, step: &str| {
+        let of_step = |fact: &&StepFact| fact.node == *node && fact.step == step;
+        facts.iter().filter(of_step).map(|fact| fact.at_ms).min()
+    };
+    nodes
+        .into_iter()
+        .filter_map(|node| {
+            let took_ms = entered(node, "Staged")?.checked_sub(entered(node, "Staging")?)?;
+            Some((node.clone(), took_ms))
+        })
+        .collect()
+}
+
 /// The updater's own time on the pass at `index`; `None` while the pass did not end, or when its
 /// database was not restarted in it.
 pub fn own_time(passes: &[Pass], index: usize, seen: &Record) -> Option<Own> {
@@ -132,8 +154,13 @@ pub fn own_time(passes: &[Pass], index: usize, seen: &Record) -> Option<Own> {
         .filter(|end| *end <= pass.begin_ms)
         .max();
     let files = ["Flushing", "BackingUp", "Swapping"];
+    let waiting = [TAKEN, ROLLBACK];
     Some(Own {
-        take_ms: ended_before.map_or(0, |end| pass.begin_ms - end),
+        take_ms: ended_before.map_or(0, |end| pass.begin_ms - end)
+            + waiting
+                .iter()
+                .filter_map(|step| pass.duration_ms(step))
+                .sum::<u64>(),
         files_ms: files.iter().filter_map(|step| pass.duration_ms(step)).sum(),
         gap_ms: new.started_at_ms.saturating_sub(old_end_ms),
         notice_ms: pass
@@ -148,12 +175,17 @@ impl Own {
     }
 }
 
-/// A rollback's `RollingBack` opens a pass of its own and its `Draining` belongs to that; any other
-/// `Draining` is a new pass, such as after a node was taken again.
+/// A status before the take ends a pass too: the node was given back.
+fn ends(step: &str) -> bool {
+    ENDS.contains(&step) || BEFORE.contains(&step)
+}
+
+/// A take opens a pass, and the drain after it belongs to that; any other drain is a new pass, since
+/// it comes from a take that nobody told of.
 fn begins_anew(open: &Pass, fact: &StepFact) -> bool {
     match fact.step.as_str() {
-        ROLLBACK => open.last_step() != ROLLBACK,
-        FIRST => open.last_step() != ROLLBACK && open.last_step() != FIRST,
+        TAKEN | ROLLBACK => open.last_step() != fact.step,
+        FIRST => ![TAKEN, ROLLBACK, FIRST].contains(&open.last_step()),
         _ => false,
     }
 }
@@ -216,6 +248,7 @@ mod tests {
     fn a_roll_and_a_rollback_are_two_passes() {
         let facts = facts(&[
             (1, "n1", "Staged"),
+            (9, "n1", "Taken"),
             (10, "n1", "Draining"),
             (20, "n1", "Restarting"),
             (30, "n1", "Failed"),
@@ -228,7 +261,7 @@ mod tests {
         assert_eq!(passes.len(), 2, "{passes:?}");
         assert_eq!(
             (passes[0].begin_ms, passes[0].end_ms, passes[0].last_step()),
-            (10, Some(30), "Failed")
+            (9, Some(30), "Failed")
         );
         assert_eq!(
             (passes[1].begin_ms, passes[1].end_ms, passes[1].last_step()),
@@ -236,6 +269,18 @@ mod tests {
         );
         assert_eq!(passes[1].duration_ms("Draining"), Some(19));
         assert!(passes[1].is_rollback() && !passes[0].is_rollback());
+    }
+
+    #[test]
+    fn staging_is_timed_for_each_node_that_staged() {
+        let facts = facts(&[
+            (5, "n2", "Staging"),
+            (6, "n1", "Staging"),
+            (30, "n2", "Staged"),
+            (40, "n2", "Taken"),
+            (50, "n3", "Updated"),
+        ]);
+        assert_eq!(staging_ms(&facts), [("n2".to_owned(), 25)]);
     }
 
     #[test]
@@ -251,10 +296,26 @@ mod tests {
     }
 
     #[test]
+    fn a_node_given_back_ends_its_pass() {
+        let facts = facts(&[
+            (1, "n1", "Taken"),
+            (2, "n1", "Draining"),
+            (5, "n1", "Staged"),
+        ]);
+        let passes = passes(&facts);
+        assert_eq!(passes.len(), 1, "{passes:?}");
+        assert_eq!(
+            (passes[0].end_ms, passes[0].last_step()),
+            (Some(5), "Staged")
+        );
+    }
+
+    #[test]
     fn own_time_leaves_out_what_is_the_databases() {
         let facts = facts(&[
             (500, "n2", "Draining"),
             (900, "n2", "Updated"),
+            (950, "n1", "Taken"),
             (1_000, "n1", "Draining"),
             (2_000, "n1", "Flushing"),
             (2_001, "n1", "BackingUp"),

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::act::Act;
 use super::balancer::What;
 use super::load::Outcome;
-use super::passes::{Pass, own_time, passes};
+use super::passes::{Pass, own_time, passes, staging_ms};
 use super::verdict::{judge, short};
 
 /// The steps that get a column, in the order of a pass.
@@ -84,6 +84,17 @@ fn render_order(text: &mut String, act: &Act, passes: &[Pass]) -> std::fmt::Resu
 }
 
 fn render_passes(text: &mut String, act: &Act, passes: &[Pass]) -> std::fmt::Result {
+    let staging: Vec<String> = staging_ms(&act.facts)
+        .into_iter()
+        .map(|(node, took_ms)| format!("{node} {took_ms} ms"))
+        .collect();
+    if !staging.is_empty() {
+        writeln!(
+            text,
+            "  staging    {} (all nodes, before the first is taken)",
+            staging.join(", ")
+        )?;
+    }
     if passes.is_empty() {
         return Ok(());
     }
