@@ -1,0 +1,111 @@
+//! Rollback by an operator: a live plan turns; a final one gets a plan of kind rollback of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::failure::Class;
+use crate::base::ids::{NodeName, PlanId};
+use crate::machine::apply::Context;
+use crate::machine::handle::edges::move_plan;
+use crate::machine::handle::plans::{add, check_budget, no_live_plan, ready_to_start, start};
+use crate::machine::handle::steering::{operator_changed, wrong};
+use crate::machine::refusal::Refusal;
+use crate::machine::state::{Reply, State};
+use crate::plans::plan::{Direction, Plan, Scope, Status, Turn};
+use crate::plans::progress::Progress;
+use crate::plans::spec::{Binary, Kind};
+use crate::plans::strategy::{OnQuorumLoss, Strategy};
+
+pub fn rollback(
+    state: &mut State,
+    context: &mut Context<'_>,
+    id: PlanId,
+) -> Result<Reply, Refusal> {
+    let plan = state.plan(id)?.clone();
+    let all = matches!(
+        &plan.turn,
+        Some(Turn {
+            scope: Scope::All,
+            ..
+        })
+    );
+    match plan.status {
+        Status::Pending => Err(wrong(id, &plan.status, "be taken back")),
+        Status::RollingBack if all => Ok(Reply::Unchanged),
+        Status::Paused {
+            of: Direction::Back,
+            ..
+        } if all => Err(wrong(id, &plan.status, "be taken back; resume it")),
+        Status::InProgress | Status::Paused { .. } | Status::RollingBack
+            if plan.kind == Kind::Update =>
+        {
+            let turn = Turn {
+                scope: Scope::All,
+                class: Class::ManualRollbackRequested,
+                since_run_ms: state.run_ms(),
+            };
+            move_plan(state, context, id, |plan| plan.turn(turn))?;
+            operator_changed(state, id)
+        }
+        Status::InProgress | Status::Paused { .. } | Status::RollingBack => Err(wrong(
+            id,
+            &plan.status,
+            "be taken back: it is a rollback; cancel it",
+        )),
+        Status::Completed | Status::Failed | Status::RolledBack | Status::Cancelled => {
+            take_back(state, context, &plan)
+        }
+    }
+}
+
+/// Creates and starts the plan that takes a final one back.
+fn take_back(state: &mut State, context: &mut Context<'_>, old: &Plan) -> Result<Reply, Refusal> {
+    no_live_plan(state)?;
+    let targets = targets(state, old);
+    if targets.is_empty() {
+        return Err(Refusal::NothingToRollBack { plan: old.id });
+    }
+    let strategy = Strategy {
+        deadlines: old.strategy.deadlines.for_rollback(),
+        on_quorum_loss: OnQuorumLoss::Pause,
+        allow_downgrade: true,
+        ..old.strategy.clone()
+    };
+    check_budget(state, &strategy)?;
+    ready_to_start(state)?;
+    let names: BTreeSet<NodeName> = targets.keys().cloned().collect();
+    let id = add(
+        state,
+        context,
+        Kind::Rollback,
+        None,
+        Some(names.clone()),
+        strategy,
+    );
+    let run_ms = state.run_ms();
+    let plan = state.plan_mut(id)?;
+    plan.takes_back = Some(old.id);
+    for (name, target) in targets {
+        plan.nodes.insert(
+            name,
+            Progress {
+                target: Some(target),
+                ..Progress::new(run_ms)
+            },
+        );
+    }
+    start(state, context, id, &names)?;
+    Ok(Reply::Plan { id, revision: 1 })
+}
+
+/// The nodes that run what the old plan put there, with where each goes back to.
+fn targets(state: &State, old: &Plan) -> BTreeMap<NodeName, Binary> {
+    let goes_back = |(name, progress): (&NodeName, &Progress)| {
+        let node = state.nodes.get(name)?;
+        let target = progress.rollback_target.clone()?;
+        let put_there = old.target_of(name)?;
+        let runs_it =
+            node.database.digest == Some(put_there.digest) && target.digest != put_there.digest;
+        runs_it.then(|| (name.clone(), target))
+    };
+    old.nodes.iter().filter_map(goes_back).collect()
+}

@@ -1,0 +1,74 @@
+//! Tokens: made, revoked. Only hashes come here.
+
+use crate::access::token::{Grant, Token};
+use crate::base::digest::Digest;
+use crate::base::limits::TOKENS_MAX;
+use crate::journal::fact::Fact;
+use crate::machine::apply::Context;
+use crate::machine::refusal::Refusal;
+use crate::machine::state::{Part, Reply, State};
+
+pub fn create(
+    state: &mut State,
+    context: &mut Context<'_>,
+    id: &str,
+    hash: Digest,
+    grants: Grant,
+    ttl_ms: u64,
+) -> Result<Reply, Refusal> {
+    if state.tokens.contains_key(id) {
+        return Err(Refusal::TokenExists { id: id.to_owned() });
+    }
+    let now = state.head.clock.wall_ms;
+    forget_dead(state, now);
+    if state.tokens.len() >= TOKENS_MAX {
+        return Err(Refusal::TooManyTokens { limit: TOKENS_MAX });
+    }
+    let expires_wall_ms = now.saturating_add(ttl_ms);
+    let token = Token {
+        id: id.to_owned(),
+        hash,
+        grants,
+        expires_wall_ms,
+        revoked: false,
+    };
+    state.tokens.insert(id.to_owned(), token);
+    state.touched.insert(Part::Token(id.to_owned()));
+    let grants = match grants {
+        Grant::Role(role) => role.to_string(),
+        Grant::Join => "join".to_owned(),
+    };
+    context.facts.push(Fact::TokenCreated {
+        id: id.to_owned(),
+        grants,
+    });
+    Ok(Reply::Token { id: id.to_owned() })
+}
+
+pub fn revoke(state: &mut State, context: &mut Context<'_>, id: &str) -> Result<Reply, Refusal> {
+    let Some(token) = state.tokens.get_mut(id) else {
+        return Err(Refusal::UnknownToken { id: id.to_owned() });
+    };
+    if token.revoked {
+        return Ok(Reply::Unchanged);
+    }
+    token.revoked = true;
+    state.touched.insert(Part::Token(id.to_owned()));
+    context.facts.push(Fact::TokenRevoked { id: id.to_owned() });
+    Ok(Reply::Done)
+}
+
+/// Expired join tokens are of no further use to anybody; they make room.
+fn forget_dead(state: &mut State, now: u64) {
+    let dead = |token: &Token| token.grants == Grant::Join && !token.is_valid_at(now);
+    let ids: Vec<String> = state
+        .tokens
+        .values()
+        .filter(|token| dead(token))
+        .map(|token| token.id.clone())
+        .collect();
+    for id in ids {
+        state.tokens.remove(&id);
+        state.touched.insert(Part::Token(id));
+    }
+}

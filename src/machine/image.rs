@@ -1,0 +1,140 @@
+//! State as rows and back. A row is one node, plan, token or request, or the head; its value names its
+//! fields, so that members of two versions read each other's. The digest is over all rows.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::state::{Part, State};
+use crate::base::digest::Digest;
+
+/// A changed row; `None` deletes it.
+pub type Change = (Vec<u8>, Option<Vec<u8>>);
+
+const HEAD: &str = "head";
+
+/// The rows that the entries applied since the last call changed.
+pub fn changed(state: &mut State) -> Result<Vec<Change>, String> {
+    let touched = std::mem::take(&mut state.touched);
+    let mut rows = Vec::with_capacity(touched.len() + 1);
+    for part in touched {
+        rows.push((key(&part), value(state, &part)?));
+    }
+    rows.push((HEAD.as_bytes().to_vec(), Some(encode(&state.head)?)));
+    Ok(rows)
+}
+
+/// Every row of the state, in key order.
+pub fn all(state: &State) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+    let State {
+        head,
+        nodes,
+        plans,
+        tokens,
+        requests,
+        touched: _,
+    } = state;
+    let mut rows = vec![(HEAD.as_bytes().to_vec(), encode(head)?)];
+    for (name, node) in nodes {
+        rows.push((key(&Part::Node(name.clone())), encode(node)?));
+    }
+    for (id, plan) in plans {
+        rows.push((key(&Part::Plan(*id)), encode(plan)?));
+    }
+    for (id, token) in tokens {
+        rows.push((key(&Part::Token(id.clone())), encode(token)?));
+    }
+    for ((actor, request), kept) in requests {
+        rows.push((
+            key(&Part::Request(actor.clone(), request.clone())),
+            encode(&(actor, kept))?,
+        ));
+    }
+    rows.sort();
+    Ok(rows)
+}
+
+/// The state that these rows hold. An unknown kind of row is an error: a newer store is refused.
+pub fn restore(rows: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<State, String> {
+    let mut state = State::default();
+    for (key, value) in rows {
+        let text = String::from_utf8_lossy(&key).into_owned();
+        let kind = text.split('/').next().unwrap_or_default();
+        match kind {
+            HEAD => state.head = decode(&text, &value)?,
+            "node" => {
+                let node: crate::fleet::node::Node = decode(&text, &value)?;
+                state.nodes.insert(node.name.clone(), node);
+            }
+            "plan" => {
+                let plan: crate::plans::plan::Plan = decode(&text, &value)?;
+                state.plans.insert(plan.id, plan);
+            }
+            "token" => {
+                let token: crate::access::token::Token = decode(&text, &value)?;
+                state.tokens.insert(token.id.clone(), token);
+            }
+            "request" => {
+                let (actor, kept): (_, super::state::Request) = decode(&text, &value)?;
+                state.requests.insert((actor, kept.key.key.clone()), kept);
+            }
+            _ => return Err(format!("a row of unknown kind: {text}")),
+        }
+    }
+    Ok(state)
+}
+
+/// Equal on members at the same applied index.
+pub fn digest(state: &State) -> Result<Digest, String> {
+    let mut bytes = Vec::new();
+    for (key, value) in all(state)? {
+        for part in [key, value] {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(&part);
+        }
+    }
+    Ok(Digest::of(&bytes))
+}
+
+/// The digest without what also a refused command moves: clock, applied index, request keys, term.
+pub fn digest_of_effects(state: &State) -> Result<Digest, String> {
+    let mut state = state.clone();
+    state.head.clock = Default::default();
+    state.head.applied = 0;
+    state.head.term = Default::default();
+    state.requests.clear();
+    digest(&state)
+}
+
+fn key(part: &Part) -> Vec<u8> {
+    let text = match part {
+        Part::Node(name) => format!("node/{name}"),
+        Part::Plan(id) => format!("plan/{:020}", id.0),
+        Part::Token(id) => format!("token/{id}"),
+        Part::Request(actor, key) => format!(
+            "request/{}",
+            Digest::of(format!("{actor}\n{key}").as_bytes())
+        ),
+    };
+    text.into_bytes()
+}
+
+fn value(state: &State, part: &Part) -> Result<Option<Vec<u8>>, String> {
+    let row = match part {
+        Part::Node(name) => state.nodes.get(name).map(encode),
+        Part::Plan(id) => state.plans.get(id).map(encode),
+        Part::Token(id) => state.tokens.get(id).map(encode),
+        Part::Request(actor, key) => state
+            .requests
+            .get(&(actor.clone(), key.clone()))
+            .map(|kept| encode(&(actor, kept))),
+    };
+    row.transpose()
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+    rmp_serde::to_vec_named(value).map_err(|error| format!("a row could not be encoded: {error}"))
+}
+
+fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, String> {
+    rmp_serde::from_slice(bytes).map_err(|error| format!("row {key} could not be decoded: {error}"))
+}
