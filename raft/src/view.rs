@@ -6,6 +6,7 @@ use std::time::Duration;
 use openraft::{Instant, RaftMetrics, ServerState};
 
 use crate::application::{Membership, Node};
+use crate::network::leads_alone;
 use crate::types::{Types, from_raft};
 
 /// A snapshot of this member's view. Cheap to make: one copy of the metrics, no message to the core.
@@ -28,7 +29,7 @@ pub struct ConsensusView {
     /// Index of the newest entry in this member's log.
     pub last_log: Option<u64>,
     /// Age of the newest moment at which a majority acknowledged this leader; `None` when this member
-    /// does not lead or was never acknowledged.
+    /// does not lead or was never acknowledged. Zero for a leader that is the only voter.
     pub quorum_ack_age: Option<Duration>,
     /// Progress of every other member; empty unless this member leads.
     pub replication: BTreeMap<u64, Replication>,
@@ -71,6 +72,13 @@ impl ConsensusView {
         let heard = metrics.heartbeat.as_ref();
         let replication = metrics.replication.iter().flatten();
         let others = replication.filter(|(id, _)| **id != metrics.id);
+        // openraft counts the acknowledgements of others, and alone there are none.
+        let acked = metrics.last_quorum_acked.map(|at| at.elapsed());
+        let quorum_ack_age = if leads_alone(metrics) {
+            Some(Duration::ZERO)
+        } else {
+            acked
+        };
         Self {
             id: metrics.id,
             leader: metrics.current_leader,
@@ -83,7 +91,7 @@ impl ConsensusView {
                 || metrics.committed_membership_config != metrics.membership_config,
             last_applied: applied,
             last_log: metrics.last_log_index,
-            quorum_ack_age: metrics.last_quorum_acked.map(|at| at.elapsed()),
+            quorum_ack_age,
             replication: others
                 .map(|(id, matched)| {
                     let heard = heard.and_then(|heard| heard.get(id)).copied().flatten();
@@ -136,5 +144,26 @@ impl Progress {
             role: Role::of(metrics),
             running: metrics.running_state.is_ok(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{RaftMembership, StoredMembership};
+
+    fn leader_of(voters: BTreeSet<u64>) -> ConsensusView {
+        let mut metrics = RaftMetrics::<Types>::new_initial(1);
+        metrics.state = ServerState::Leader;
+        let membership = RaftMembership::new_with_defaults(vec![voters], [1, 2]);
+        metrics.membership_config = StoredMembership::new(None, membership).into();
+        ConsensusView::of(&metrics, None)
+    }
+
+    #[test]
+    fn a_leader_needs_no_acknowledgement_only_when_it_votes_alone() {
+        assert!(leader_of([1].into()).leads_within(Duration::ZERO));
+        assert!(!leader_of([1, 2].into()).leads_within(Duration::from_secs(60)));
+        assert!(!leader_of([2].into()).leads_within(Duration::from_secs(60)));
     }
 }

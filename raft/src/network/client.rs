@@ -22,7 +22,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 
-use super::dialer::{CallError, Dialer, Lane};
+use super::connections::Lane;
+use super::dialer::{CallError, Dialer};
 use super::faults::Kind;
 use super::quiet::Quiet;
 use super::wire::{self, InstallAnswer, Received};

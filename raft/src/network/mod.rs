@@ -1,6 +1,7 @@
 //! Members talk HTTP/1.1 over mutual TLS. This file holds what callers see of it; no route is decided here.
 
 mod client;
+mod connections;
 mod dialer;
 mod faults;
 mod peer;
@@ -21,9 +22,11 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::{Bytes, Incoming};
 
 pub(crate) use self::client::Network;
-use self::dialer::{Dialer, Lane};
+use self::connections::Lane;
+use self::dialer::Dialer;
 pub use self::faults::{Faults, Kind, Verdict};
 pub use self::peer::{JoinError, PeerClient, PeerError, ask_to_join};
+pub(crate) use self::quiet::leads_alone;
 pub(crate) use self::routes::{Heard, Routes, read_point};
 pub(crate) use self::server::{Doors, serve};
 pub use self::wire::JOIN;

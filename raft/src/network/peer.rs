@@ -10,7 +10,8 @@ use hyper::body::Bytes;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::dialer::{CallError, Dialer, Lane, connect_tls, speak};
+use super::connections::{Lane, connect_tls, speak};
+use super::dialer::{CallError, Dialer};
 use super::faults::Kind;
 use super::tls;
 use crate::pki;

@@ -2,12 +2,13 @@
 //! that members that still hear it get the time to elect another (openraft #2080); entries on their way
 //! would keep those members waiting all the same. It decides nothing for a leader with a quorum.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
-use openraft::{Instant, RaftMetrics};
+use openraft::{Instant as _, RaftMetrics};
+use tokio::time::Instant;
 
 use crate::types::Types;
 
@@ -16,6 +17,8 @@ pub(super) struct Quiet(OnceLock<Phases>);
 
 struct Phases {
     metrics: WatchReceiverOf<Types, RaftMetrics<Types>>,
+    /// The newest term that was led from here, and since when.
+    elected: Mutex<(u64, Instant)>,
     lease: Duration,
     phase: Duration,
 }
@@ -31,6 +34,7 @@ impl Quiet {
         // Set once, when the member starts.
         let _ = self.0.set(Phases {
             metrics,
+            elected: Mutex::new((0, Instant::now())),
             lease,
             phase,
         });
@@ -39,15 +43,36 @@ impl Quiet {
     pub(super) fn now(&self) -> bool {
         let Some(Phases {
             metrics,
+            elected,
             lease,
             phase,
         }) = self.0.get()
         else {
             return false;
         };
-        let acked = metrics.borrow_watched().last_quorum_acked;
-        acked.is_some_and(|acked| silent(acked.elapsed(), *lease, *phase))
+        let metrics = metrics.borrow_watched();
+        if leads_alone(&metrics) {
+            return false;
+        }
+        let since = metrics.last_quorum_acked.map(|acked| acked.elapsed());
+        let since = since.unwrap_or_else(|| elected_for(elected, metrics.current_term));
+        silent(since, *lease, *phase)
     }
+}
+
+/// True for a leader whose own vote is a majority: nobody has to acknowledge it.
+pub(crate) fn leads_alone(metrics: &RaftMetrics<Types>) -> bool {
+    let mut voters = metrics.membership_config.voter_ids();
+    metrics.state.is_leader() && voters.all(|id| id == metrics.id)
+}
+
+/// Before its first acknowledgement a leader counts from when it first asked here in its term.
+fn elected_for(elected: &Mutex<(u64, Instant)>, term: u64) -> Duration {
+    let mut elected = elected.lock().unwrap_or_else(PoisonError::into_inner);
+    if elected.0 != term {
+        *elected = (term, Instant::now());
+    }
+    elected.1.elapsed()
 }
 
 /// The lease, then a silent phase, then one in which it may speak, and so on.

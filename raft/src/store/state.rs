@@ -57,6 +57,17 @@ impl AppliedRow {
     }
 }
 
+impl AppliedRow {
+    /// As an image says it, knowing of no fewer members than before.
+    pub(super) fn installed_over(self, before: &Self) -> Self {
+        let member_id_max = self.member_id_max.max(before.member_id_max);
+        Self {
+            covered: self.covered,
+            member_id_max,
+        }
+    }
+}
+
 impl StateMachine {
     /// Restores the application from the rows on disk.
     pub(super) fn open(disk: Arc<Disk>, application: impl Application) -> io::Result<Self> {

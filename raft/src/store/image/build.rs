@@ -124,10 +124,9 @@ fn write(disk: &Disk, taken: oneshot::Sender<()>) -> io::Result<Pointer> {
         .map(|row| decode("applied", &row))
         .transpose()?
         .unwrap_or_default();
-    let covered = applied.covered;
-    let name = file_name(&covered);
+    let name = file_name(&applied.covered);
     let aside = disk.images.join(format!("{name}.building"));
-    let mut writer = Writer::new(File::create(&aside)?, &covered)?;
+    let mut writer = Writer::new(File::create(&aside)?, &applied)?;
     for column in [STATE, JOURNAL] {
         for row in view.iterator_cf(disk.database.column(column)?, IteratorMode::Start) {
             let (row_key, value) = row.map_err(io::Error::other)?;
@@ -141,6 +140,6 @@ fn write(disk: &Disk, taken: oneshot::Sender<()>) -> io::Result<Pointer> {
         file: name,
         bytes,
         sha256,
-        covered,
+        covered: applied.covered,
     })
 }

@@ -11,8 +11,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::super::columns::{JOURNAL, STATE};
+use super::super::state::AppliedRow;
 use crate::encoding::{decode, encode};
-use crate::types::Covered;
 
 const MAGIC: &[u8; 8] = b"AEGISIMG";
 const FORMAT: u32 = 1;
@@ -30,14 +30,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(file: File, covered: &Covered) -> io::Result<Self> {
+    pub(super) fn new(file: File, applied: &AppliedRow) -> io::Result<Self> {
         let mut writer = Self {
             file: BufWriter::with_capacity(BUFFER, file),
             digest: Sha256::new(),
             bytes: 0,
             rows: 0,
         };
-        let header = encode(covered)?;
+        let header = encode(applied)?;
         writer.put(MAGIC)?;
         writer.put(&FORMAT.to_le_bytes())?;
         writer.put(&length(&header)?.to_le_bytes())?;
@@ -82,7 +82,7 @@ impl Writer {
 pub(super) struct Reader {
     file: BufReader<File>,
     rows: u64,
-    pub(super) covered: Covered,
+    pub(super) applied: AppliedRow,
 }
 
 pub(super) struct Row {
@@ -105,11 +105,11 @@ impl Reader {
             )));
         }
         let header_length = u32::from_le_bytes(take(&mut file)?);
-        let covered = decode("image header", &take_long(&mut file, header_length)?)?;
+        let applied = decode("image header", &take_long(&mut file, header_length)?)?;
         Ok(Self {
             file,
             rows: 0,
-            covered,
+            applied,
         })
     }
 

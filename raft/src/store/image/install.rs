@@ -12,7 +12,6 @@ use super::super::disk::Disk;
 use super::super::state::AppliedRow;
 use super::format::Reader;
 use super::{ImageFile, Pointer, file_name, remove_older, sync_directory, verify};
-use crate::types::Covered;
 
 /// Rows are written in batches of about this size: small against the memory that a member may use.
 const BATCH_BYTES: usize = 1 << 20;
@@ -27,7 +26,7 @@ pub(in crate::store) fn install(disk: &Disk, image: &ImageFile) -> io::Result<Ap
             image.path.display()
         )));
     }
-    let covered = Reader::open(&image.path)?.covered;
+    let covered = Reader::open(&image.path)?.applied.covered;
     let pointer = Pointer {
         file: file_name(&covered),
         bytes: image.bytes,
@@ -83,11 +82,10 @@ fn replace(disk: &Disk, pointer: &Pointer) -> io::Result<AppliedRow> {
             database.write(std::mem::take(&mut batch))?;
         }
     }
-    let Covered { last, configured } = pointer.covered.clone();
-    let applied = AppliedRow::after(
-        database.meta(key::APPLIED)?.unwrap_or_default(),
-        Covered { last, configured },
-    );
+    let before = database
+        .meta::<AppliedRow>(key::APPLIED)?
+        .unwrap_or_default();
+    let applied = reader.applied.installed_over(&before);
     database.put_meta(&mut batch, key::APPLIED, &applied)?;
     database.put_meta(&mut batch, key::IMAGE, pointer)?;
     database.delete_meta(&mut batch, key::INSTALLING)?;
