@@ -4,6 +4,7 @@
 pub mod binary;
 pub mod files;
 pub mod lock;
+pub mod machine;
 pub mod outgoing;
 pub mod process;
 pub mod session;

@@ -1,0 +1,49 @@
+//! What a host may forget with its daemon: the last look, counts of good looks, pacing. Rebuilt by looking.
+
+use super::input::{Applied, Look};
+use super::ledger::Ledger;
+
+/// One host's machine: what is on disk and what is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    pub ledger: Ledger,
+    pub memory: Memory,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// `Restarted` was said.
+    pub awake: bool,
+    pub applied: Option<Applied>,
+    pub look: Option<Look>,
+    /// When this machine last changed something: only a later look tells what came of it.
+    pub changed_ms: u64,
+    /// A look was asked for, and none has come since.
+    pub look_asked: bool,
+    /// Looks in a row that showed what is wanted, and looks in a row that showed another version.
+    pub good_looks: u32,
+    pub wrong_versions: u32,
+    /// Since when every look has been healthy, or unhealthy.
+    pub healthy_since_ms: Option<u64>,
+    pub unhealthy_since_ms: Option<u64>,
+    /// Since when the database differs from what was last reported.
+    pub differs_since_ms: Option<u64>,
+    /// When the oldest pending report was last sent, after its sequence.
+    pub sent: Option<(u64, u64)>,
+    /// The act that was asked to end early.
+    pub cancelled: Option<u64>,
+    /// No act is begun before this time.
+    pub retry_at_ms: u64,
+    /// When the group was last known to commit.
+    pub contact_ms: Option<u64>,
+}
+
+impl Host {
+    /// The machine of a daemon that starts with this ledger. Say `Input::Restarted` first.
+    pub fn new(ledger: Ledger) -> Self {
+        Self {
+            ledger,
+            memory: Memory::default(),
+        }
+    }
+}
