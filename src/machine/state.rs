@@ -179,6 +179,13 @@ impl State {
             .filter(move |node| node.slot.is_some() && node.name != *except)
     }
 
+    /// Nodes that hold no slot, but for `except`: those a gate may count on.
+    pub fn slots_free_nodes<'a>(&'a self, except: &'a NodeName) -> impl Iterator<Item = &'a Node> {
+        self.nodes
+            .values()
+            .filter(move |node| node.slot.is_none() && node.name != *except)
+    }
+
     pub fn run_ms(&self) -> u64 {
         self.head.clock.run_ms
     }

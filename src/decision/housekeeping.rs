@@ -1,0 +1,196 @@
+//! What is due whatever the plan does next: stand-downs, nodes that fell ill, hosts that are late or gone.
+
+use crate::base::duration::Millis;
+use crate::base::failure::Class;
+use crate::base::limits::{BEGIN_WAIT, RECONNECT_GRACE};
+use crate::decision::quorum;
+use crate::fleet::intent::Goal;
+use crate::fleet::node::Node;
+use crate::fleet::view::{ClusterView, Host};
+use crate::machine::command::Command;
+use crate::machine::state::State;
+use crate::plans::plan::{Plan, Status};
+use crate::plans::progress::{self, Progress, Step};
+use crate::plans::strategy::Strategy;
+
+/// A node before its boundary whose plan does not want it taken any more is put back.
+pub fn stand_down(state: &State) -> Option<Command> {
+    let unwanted = |node: &&Node| {
+        let Some(intent) = &node.intent else {
+            return false;
+        };
+        let plan = state.plans.get(&intent.plan);
+        let wanted = match intent.goal {
+            Goal::Update { .. } => {
+                plan.is_some_and(|plan| plan.goes_forward() && in_motion(plan, node))
+            }
+            Goal::Rollback { .. } => plan.is_some_and(|plan| plan.status.is_live()),
+            Goal::Stage { .. } | Goal::StandDown => true,
+        };
+        !wanted && node.answered.is_none() && !node.past_boundary()
+    };
+    let node = state.nodes.values().find(unwanted)?;
+    Some(Command::StandDown {
+        node: node.name.clone(),
+        after: node.generation,
+    })
+}
+
+/// A skipped or failed node is no longer wanted by its plan, though the plan goes on.
+fn in_motion(plan: &Plan, node: &Node) -> bool {
+    plan.nodes
+        .get(&node.name)
+        .is_some_and(|progress| matches!(progress.status, progress::Status::Updating { .. }))
+}
+
+pub fn due(state: &State, view: &ClusterView, plan: &Plan) -> Option<Command> {
+    if plan.notice_until_run_ms.is_none()
+        && let Some(lost) = quorum::lost_for_good(state, view, plan)
+        && matches!(
+            plan.status,
+            Status::InProgress
+                | Status::Paused {
+                    quorum_lost: false,
+                    ..
+                }
+        )
+    {
+        return Some(lost);
+    }
+    plan.nodes.iter().find_map(|(name, progress)| {
+        let node = state.nodes.get(name)?;
+        let host = view.hosts.get(name)?;
+        fell_ill(state, view, plan, node, host, progress)
+            .or_else(|| is_late(state, plan, node, host, progress))
+            .or_else(|| is_gone(plan, node, host, progress))
+    })
+}
+
+/// Updated, and unhealthy for longer than the grace while the plan is live.
+fn fell_ill(
+    state: &State,
+    view: &ClusterView,
+    plan: &Plan,
+    node: &Node,
+    host: &Host,
+    progress: &Progress,
+) -> Option<Command> {
+    let grace = plan.strategy.deadlines.health_grace;
+    let ill = host
+        .unhealthy_for
+        .filter(|since| *since > grace && host.fresh().is_some())?;
+    let counts = progress.status == progress::Status::Updated && !plan.takes_back(&node.name);
+    // Too few databases is a loss of quorum, which has its own answer.
+    if !counts || quorum::is_being_lost(state, view, plan).is_err() {
+        return None;
+    }
+    let detail = format!("unhealthy for {ill} after it was updated");
+    Some(fail(plan, node, Class::HealthGateFailed, detail))
+}
+
+/// The host answers the leader but not this generation, long after its own deadline.
+fn is_late(
+    state: &State,
+    plan: &Plan,
+    node: &Node,
+    host: &Host,
+    progress: &Progress,
+) -> Option<Command> {
+    host.fresh()?;
+    if !node.is_unanswered() || matches!(plan.status, Status::Paused { .. }) {
+        return None;
+    }
+    let (step, deadline, class) = match &progress.status {
+        progress::Status::Pending => (
+            "Staging",
+            plan.strategy.deadlines.staging,
+            Class::StagingFailed,
+        ),
+        progress::Status::Staging => (
+            "Staging",
+            plan.strategy.deadlines.staging,
+            Class::StagingFailed,
+        ),
+        progress::Status::Updating { step } | progress::Status::RollingBack { step } => {
+            let (name, deadline, class) = of_step(&plan.strategy, *step);
+            (name, deadline, class)
+        }
+        _ => return None,
+    };
+    let spent = state.run_ms().saturating_sub(progress.since_run_ms);
+    let allowed = deadline.0 + RECONNECT_GRACE.0;
+    (spent > allowed).then(|| {
+        fail(
+            plan,
+            node,
+            class,
+            format!("no answer from {step} within {} ms", allowed),
+        )
+    })
+}
+
+/// The host is silent for longer than a reboot takes, and the plan has work for it.
+fn is_gone(plan: &Plan, node: &Node, host: &Host, progress: &Progress) -> Option<Command> {
+    let silent = host.fresh().is_none() && host.silent_for > plan.strategy.unreachable_after;
+    let waited_for = matches!(
+        progress.status,
+        progress::Status::Pending
+            | progress::Status::Staging
+            | progress::Status::Staged
+            | progress::Status::Updating { .. }
+    );
+    let blocks = waited_for
+        || (node.slot.is_some() && matches!(progress.status, progress::Status::Failed { .. }));
+    let due = silent && blocks && plan.status == Status::InProgress;
+    due.then(|| Command::GiveUpNode {
+        plan: plan.id,
+        node: node.name.clone(),
+        after: node.generation,
+    })
+}
+
+fn fail(plan: &Plan, node: &Node, class: Class, detail: String) -> Command {
+    Command::FailNode {
+        plan: plan.id,
+        node: node.name.clone(),
+        after: node.generation,
+        class,
+        detail,
+    }
+}
+
+/// A step's name, the most time its host may need for it, and the class of its failure.
+fn of_step(strategy: &Strategy, step: Option<Step>) -> (&'static str, Millis, Class) {
+    let deadlines = &strategy.deadlines;
+    let Some(step) = step else {
+        return ("Taken", Millis(2 * BEGIN_WAIT.0), Class::DrainFailed);
+    };
+    let (ms, class) = match step {
+        Step::Staging => (deadlines.staging.0, Class::StagingFailed),
+        Step::Draining => (
+            deadlines.drain_grace.0 + deadlines.drain.0,
+            Class::DrainFailed,
+        ),
+        Step::Flushing => (deadlines.flush.0, Class::FlushFailed),
+        // The wait for the second begin falls into this step.
+        Step::BackingUp => (deadlines.backup.0 + BEGIN_WAIT.0, Class::ApplyFailed),
+        Step::Swapping => (deadlines.backup.0, Class::ApplyFailed),
+        Step::Restarting => {
+            let starts = 1 + u64::from(deadlines.restart_retries);
+            (
+                deadlines.stop.0 + starts * deadlines.start.0,
+                Class::LauncherActivationFailed,
+            )
+        }
+        Step::Verifying => (deadlines.verify.0, Class::HealthGateFailed),
+        Step::Rejoining => (
+            deadlines.rejoin.0 + deadlines.ready_settle.0,
+            Class::RejoinFailed,
+        ),
+        Step::Soaking => (
+            10 * (deadlines.soak.0 + deadlines.health_grace.0),
+            Class::HealthGateFailed,
+        ),
+    };
+    (step.name(), Millis(ms), class)
+}
