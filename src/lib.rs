@@ -11,11 +11,14 @@ pub mod access;
 
 pub mod journal;
 
-pub mod decision;
 pub mod machine;
+
+pub mod decision;
 
 pub mod agent;
 
 pub mod control;
+
+pub mod config;
 
 pub mod demo;
