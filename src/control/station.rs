@@ -1,0 +1,114 @@
+//! What this member does for its clients, for other members and for its own host: each request is
+//! answered here or by the leader. How it arrives is not known here.
+
+mod begin;
+mod join;
+mod look;
+mod membership;
+mod preview;
+mod serving;
+mod submit;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aegis_updates_raft::pki::Authority;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep};
+
+pub use self::membership::keep;
+use super::peers::client::{self, Unanswered};
+use super::peers::wire::{Answer, Look};
+use super::replica::Replica;
+use super::service::{Identity, Unavailable};
+use crate::base::ids::MemberId;
+
+/// A question to the leader is asked again this soon after leadership moved.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// What this member needs of the host that it stands on.
+pub trait Beside: Send + Sync + 'static {
+    /// Whether the artifact answers from this host, and its free disk.
+    fn look(&self, url: String) -> BoxFuture<'_, Look>;
+
+    /// The database of this host may be sent requests.
+    fn database_ready(&self) -> bool;
+}
+
+pub struct Station {
+    replica: Replica,
+    identity: Identity,
+    /// The CA with its key, on the host that formed the cluster.
+    authority: Option<Authority>,
+    beside: Arc<dyn Beside>,
+    /// One membership change from here at a time.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Station {
+    pub fn new(
+        replica: Replica,
+        identity: Identity,
+        authority: Option<Authority>,
+        beside: Arc<dyn Beside>,
+    ) -> Self {
+        Self {
+            replica,
+            identity,
+            authority,
+            beside,
+            changing: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    fn leads(&self) -> bool {
+        self.replica.opened_term().is_some()
+    }
+
+    /// Puts a question to whoever leads: `here` answers it on the leader itself. Asked again while it is
+    /// certain that nobody took it.
+    async fn ask_leader<'a, A, T, F>(
+        &'a self,
+        path: &'static str,
+        ask: &'a A,
+        here: F,
+        within: Duration,
+    ) -> Result<T, Unavailable>
+    where
+        A: Serialize + Sync,
+        T: DeserializeOwned + Send,
+        F: Fn() -> BoxFuture<'a, Answer<T>> + Send,
+    {
+        let deadline = Instant::now() + within;
+        loop {
+            let view = self.replica.consensus();
+            if !view.running {
+                return Err(Unavailable::ShuttingDown);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let answered = match view.leader {
+                Some(leader) if leader == view.id => Ok(here().await),
+                Some(leader) => {
+                    let peers = self.replica.member().peer_client();
+                    client::ask(&peers, MemberId(leader), path, ask, left).await
+                }
+                None => Ok(Answer::NotLeader),
+            };
+            match answered {
+                Ok(Answer::Known(known)) => return Ok(known),
+                Err(Unanswered::Lost(_)) => return Err(Unavailable::OutcomeUnknown),
+                Ok(Answer::NotLeader) | Err(Unanswered::NotTaken(_)) => {}
+            }
+            if Instant::now() + AGAIN >= deadline {
+                return Err(Unavailable::NoLeader);
+            }
+            sleep(AGAIN).await;
+        }
+    }
+}
