@@ -85,3 +85,49 @@ fn run(database: &Database, waiting: &Receiver<Waiting>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use openraft::storage::{IOFlushed, RaftLogStorage};
+    use openraft::type_config::TypeConfigExt;
+    use tempfile::TempDir;
+
+    use crate::application::Payload;
+    use crate::fatal::Fatal;
+    use crate::store::{Identity, Presence, Store};
+    use crate::types::{Elected, Entry, EntryPayload, LogId, Types};
+
+    /// The write succeeded and can be read, but the sync that was to cover it failed.
+    #[tokio::test]
+    async fn an_entry_whose_sync_failed_is_not_acknowledged() {
+        let dir = TempDir::new().unwrap();
+        let identity = Identity {
+            cluster: "paper".to_owned(),
+            member: 1,
+            incarnation: 1,
+        };
+        let fatal = Fatal::new(|_| {});
+        let store = Store::open(dir.path(), identity, Presence::MayBeNew, fatal.clone()).unwrap();
+        // Holds the thread between two syncs while the disk fails.
+        let (release, held) = channel::<()>();
+        let (reached, before) = channel();
+        store.disk.wal.sync_then(Box::new(move |_| {
+            reached.send(()).unwrap();
+            held.recv().unwrap();
+        }));
+        before.recv().unwrap();
+        let log_id = LogId::new(Elected { term: 1, node: 1 }, 0);
+        let payload = EntryPayload::Normal(Payload::new(b"x".to_vec()));
+        let (sender, acknowledged) = Types::oneshot();
+        let mut log = store.log();
+        log.append([Entry { log_id, payload }], IOFlushed::signal(sender))
+            .await
+            .unwrap();
+        assert_eq!(log.get_log_state().await.unwrap().last_log_id, Some(log_id));
+        fatal.trip("the disk is gone");
+        release.send(()).unwrap();
+        assert!(acknowledged.await.unwrap().is_err());
+    }
+}

@@ -333,3 +333,21 @@ async fn a_member_knows_when_it_appended_what() {
     assert_eq!(again.member.newest_append_not_opening(), Some(appended));
     assert!(again.member.newest_append().unwrap().opening);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_panics_ends_the_member_instead_of_leaving_it_half_alive() {
+    let mut world = World::new();
+    let hosts = world.form(1).await;
+    let died = put(&hosts[0], "panic", "1").await;
+    assert!(
+        matches!(died, Err(ProposeError::Unknown | ProposeError::Fatal(_))),
+        "{died:?}"
+    );
+    eventually("the fatal hook is called", || {
+        !hosts[0].failures.lock().unwrap().is_empty()
+    })
+    .await;
+    let told = hosts[0].failures.lock().unwrap().clone();
+    assert!(told[0].contains("panicked"), "{told:?}");
+    assert!(put(&hosts[0], "a", "1").await.is_err());
+}

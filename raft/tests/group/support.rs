@@ -50,6 +50,7 @@ impl Register {
 
 impl Application for Register {
     fn apply(&mut self, entry: &EntryContext, payload: &[u8]) -> Applied {
+        assert!(!payload.starts_with(b"panic="), "as it was told");
         let mut book = self.0.lock().unwrap();
         book.seen.push(entry.clone());
         let EntryKind::Normal { .. } = entry.kind else {
