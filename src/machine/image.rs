@@ -10,6 +10,9 @@ use crate::base::digest::Digest;
 /// A changed row; `None` deletes it.
 pub type Change = (Vec<u8>, Option<Vec<u8>>);
 
+/// A row's key and value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
 const HEAD: &str = "head";
 
 /// The rows that the entries applied since the last call changed.
@@ -24,7 +27,7 @@ pub fn changed(state: &mut State) -> Result<Vec<Change>, String> {
 }
 
 /// Every row of the state, in key order.
-pub fn all(state: &State) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+pub fn all(state: &State) -> Result<Vec<Row>, String> {
     let State {
         head,
         nodes,
@@ -54,7 +57,7 @@ pub fn all(state: &State) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
 }
 
 /// The state that these rows hold. An unknown kind of row is an error: a newer store is refused.
-pub fn restore(rows: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<State, String> {
+pub fn restore(rows: impl Iterator<Item = Row>) -> Result<State, String> {
     let mut state = State::default();
     for (key, value) in rows {
         let text = String::from_utf8_lossy(&key).into_owned();

@@ -75,31 +75,23 @@ pub fn join(
     context: &mut Context<'_>,
     joiner: &Joiner,
 ) -> Result<Reply, Refusal> {
-    let cluster = state.head.cluster.as_ref().ok_or(Refusal::NotFormed)?;
+    let head = &state.head;
+    let cluster = head.cluster.as_ref().ok_or(Refusal::NotFormed)?;
     let (cluster, incarnation) = (cluster.id.clone(), cluster.incarnation);
-    let now = state.head.clock.wall_ms;
-    let spent = format!("join-{}", joiner.nonce);
-    if state
-        .tokens
-        .get(&spent)
-        .is_some_and(|token| token.hash == joiner.token)
+    let joined = |member| Reply::Joined {
+        member,
+        incarnation,
+        cluster,
+    };
+    // Bound to this joiner's nonce and name, so that nobody retries into another's place.
+    let spent = format!("spent/{}/{}", joiner.nonce, joiner.node);
+    let mine = |token: &Token| token.hash == joiner.token;
+    if state.tokens.get(&spent).is_some_and(mine)
         && let Some(node) = state.nodes.get(&joiner.node)
     {
-        return Ok(Reply::Joined {
-            member: node.member,
-            incarnation,
-            cluster,
-        });
+        return Ok(joined(node.member));
     }
-    let token = state.tokens.values().find(|token| {
-        token.hash == joiner.token && token.grants == Grant::Join && token.is_valid_at(now)
-    });
-    let Some(id) = token
-        .map(|token| token.id.clone())
-        .filter(|id| !id.starts_with("join-"))
-    else {
-        return Err(Refusal::BadJoinToken);
-    };
+    let id = unspent(state, joiner).ok_or(Refusal::BadJoinToken)?;
     if state.nodes.contains_key(&joiner.node) {
         return Err(Refusal::NameTaken {
             node: joiner.node.clone(),
@@ -108,7 +100,8 @@ pub fn join(
     if state.nodes.len() >= NODES_MAX {
         return Err(Refusal::TooManyNodes { limit: NODES_MAX });
     }
-    let member = MemberId(state.head.next_member);
+    let member = MemberId(head.next_member);
+    let reply = joined(member);
     state.head.next_member += 1;
     let Joiner {
         token: _,
@@ -130,23 +123,37 @@ pub fn join(
             zone,
         },
     );
-    // The spent token stays under its joiner's nonce until it expires, for that joiner's retries.
+    // The spent token stays until it expires, for its joiner's retries.
     if let Some(token) = state.tokens.remove(&id) {
         state.touched.insert(Part::Token(id));
         state.touched.insert(Part::Token(spent.clone()));
-        state
-            .tokens
-            .insert(spent.clone(), Token { id: spent, ..token });
+        let token = Token {
+            id: spent.clone(),
+            ..token
+        };
+        state.tokens.insert(spent, token);
     }
     context.facts.push(Fact::NodeJoined {
         node: node.clone(),
         member,
     });
-    Ok(Reply::Joined {
-        member,
-        incarnation,
-        cluster,
-    })
+    Ok(reply)
+}
+
+/// The join token that this joiner carries, if it is good and nobody spent it.
+fn unspent(state: &State, joiner: &Joiner) -> Option<String> {
+    let now = state.head.clock.wall_ms;
+    let good = |token: &&Token| {
+        token.hash == joiner.token
+            && token.grants == Grant::Join
+            && token.is_valid_at(now)
+            && !token.id.starts_with("spent/")
+    };
+    state
+        .tokens
+        .values()
+        .find(good)
+        .map(|token| token.id.clone())
 }
 
 /// Announces a change; from here to its end nothing is taken.
