@@ -19,6 +19,8 @@ pub mod agent;
 
 pub mod control;
 
+pub mod http;
+
 pub mod config;
 
 pub mod demo;

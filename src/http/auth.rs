@@ -1,0 +1,73 @@
+//! Who asks: the holder of a token, or somebody with the host's control socket. Nothing is decided here
+//! about what they may do.
+
+use axum::http::{HeaderMap, StatusCode, header};
+use subtle::ConstantTimeEq as _;
+
+use super::error::Problem;
+use crate::access::principal::Principal;
+use crate::access::secret::Secret;
+use crate::access::token::{Grant, Token};
+use crate::base::ids::MemberId;
+use crate::machine::state::State;
+
+/// Through which listener a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    Network,
+    /// Guarded by file permissions: whoever opens it acts as the host.
+    ControlSocket,
+}
+
+pub fn principal(
+    entrance: Entrance,
+    member: MemberId,
+    headers: &HeaderMap,
+    state: &State,
+) -> Result<Principal, Problem> {
+    let Some(given) = headers.get(header::AUTHORIZATION) else {
+        return match entrance {
+            Entrance::ControlSocket => Ok(Principal::Host { member }),
+            Entrance::Network => Err(unauthorized("there is no token in the request")),
+        };
+    };
+    let secret = given
+        .to_str()
+        .ok()
+        .and_then(|text| text.strip_prefix("Bearer "));
+    let secret = secret.ok_or_else(|| unauthorized("the token cannot be read"))?;
+    holder(&Secret::from(secret.trim()), state)
+}
+
+fn holder(secret: &Secret, state: &State) -> Result<Principal, Problem> {
+    let hash = secret.hash();
+    // All are compared, each in constant time: how long it takes tells nothing about any hash.
+    let found = state.tokens.values().fold(None, |found, token: &Token| {
+        let same = token.hash.as_bytes().ct_eq(hash.as_bytes());
+        if bool::from(same) { Some(token) } else { found }
+    });
+    match found {
+        Some(token) if !token.is_valid_at(state.head.clock.wall_ms) => {
+            Err(unauthorized("the token is expired or revoked"))
+        }
+        Some(Token {
+            id,
+            grants: Grant::Role(role),
+            ..
+        }) => Ok(Principal::Token {
+            id: id.clone(),
+            role: *role,
+        }),
+        // A join token opens the member listener's door and no other.
+        Some(_) | None => Err(unauthorized("the token is unknown")),
+    }
+}
+
+fn unauthorized(why: &str) -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        why,
+        "send `Authorization: Bearer …` with a token from `token create`",
+    )
+}

@@ -1,0 +1,133 @@
+//! The body that describes an update, in the first seed's names, and every way in which it can be wrong.
+
+use std::collections::BTreeSet;
+
+use semver::Version;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::call::{Call, clipped, duration, malformed_body, node_name};
+use super::error::Problem;
+use crate::base::digest::Digest;
+use crate::base::ids::NodeName;
+use crate::base::limits::{NODES_MAX, URL_LENGTH_MAX};
+use crate::plans::spec::{Release, Spec};
+use crate::plans::strategy::Strategy;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    version: String,
+    binary_url: String,
+    sha256: String,
+    nodes: Option<Vec<String>>,
+    /// Checked apart, so that each malformed value has its own code.
+    strategy: Option<Value>,
+}
+
+pub fn spec(call: &Call) -> Result<Spec, Problem> {
+    let body: Body = call.body()?;
+    Ok(Spec {
+        release: Release {
+            version: version(&body.version)?,
+            url: url(&body.binary_url)?,
+            sha256: sha256(&body.sha256)?,
+        },
+        nodes: body.nodes.as_deref().map(nodes).transpose()?,
+        strategy: body.strategy.map(strategy).transpose()?.unwrap_or_default(),
+    })
+}
+
+fn version(text: &str) -> Result<Version, Problem> {
+    Version::parse(text).map_err(|error| {
+        Problem::malformed(
+            "malformed_version",
+            format!("`{}` is not a semantic version: {error}", clipped(text)),
+            "write for example 1.2.3",
+        )
+    })
+}
+
+fn sha256(text: &str) -> Result<Digest, Problem> {
+    text.parse().map_err(|_| {
+        Problem::malformed(
+            "malformed_sha256",
+            format!("`{}` is not a SHA-256", clipped(text)),
+            "give the 64 hexadecimal digits that `sha256sum` prints",
+        )
+    })
+}
+
+fn url(text: &str) -> Result<String, Problem> {
+    let refused = |why: &str| {
+        Problem::malformed(
+            "malformed_url",
+            format!("`{}` {why}", clipped(text)),
+            "give an http or https URL without user or password",
+        )
+    };
+    if text.len() > URL_LENGTH_MAX {
+        return Err(refused("is too long"));
+    }
+    let parsed = url::Url::parse(text).map_err(|_| refused("is not a URL"))?;
+    match parsed.scheme() {
+        _ if !parsed.username().is_empty() || parsed.password().is_some() => {
+            Err(refused("carries a user or password"))
+        }
+        "http" | "https" if parsed.has_host() => Ok(text.to_owned()),
+        _ => Err(refused("is neither http nor https")),
+    }
+}
+
+/// An empty list goes on to the core, which refuses it.
+fn nodes(names: &[String]) -> Result<BTreeSet<NodeName>, Problem> {
+    if names.len() > NODES_MAX {
+        return Err(Problem::malformed(
+            "too_many_names",
+            format!("{} names are more than a cluster has nodes", names.len()),
+            "name each node once",
+        ));
+    }
+    let mut set = BTreeSet::new();
+    for text in names {
+        let name = node_name(text)?;
+        if !set.insert(name) {
+            return Err(Problem::malformed(
+                "duplicate_nodes",
+                format!("node {text} is named twice"),
+                "name each node once",
+            ));
+        }
+    }
+    Ok(set)
+}
+
+fn strategy(given: Value) -> Result<Strategy, Problem> {
+    if let Ok(defaults) = serde_json::to_value(Strategy::default()) {
+        check_durations(&defaults, &given)?;
+    }
+    serde_json::from_value(given).map_err(|error| malformed_body(&error))
+}
+
+/// Where the defaults have a duration the given value must have one too.
+fn check_durations(defaults: &Value, given: &Value) -> Result<(), Problem> {
+    let (Value::Object(defaults), Value::Object(given)) = (defaults, given) else {
+        return Ok(());
+    };
+    for (name, value) in given {
+        match defaults.get(name) {
+            Some(Value::String(default)) if duration(default).is_ok() => {
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                duration(&text).map_err(|problem| {
+                    let error = format!("strategy field `{name}`: {}", problem.error);
+                    Problem { error, ..problem }
+                })?;
+            }
+            Some(inner) => check_durations(inner, value)?,
+            None => {}
+        }
+    }
+    Ok(())
+}
