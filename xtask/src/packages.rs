@@ -88,6 +88,8 @@ fn apt_get(through_sudo: bool) -> Command {
     } else {
         command.env("DEBIAN_FRONTEND", "noninteractive");
     }
+    // Our standard output is for data: `eval "$(cargo xtask setup)"` must not meet apt's words.
+    command.stdout(std::io::stderr());
     command
 }
 
