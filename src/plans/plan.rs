@@ -123,7 +123,7 @@ pub struct WrongStatus {
 /// Every edge of the status machine: from, event, to. The diagram and the coverage come from here.
 pub const EDGES: &[(&str, &str, &str)] = &[
     ("Pending", "execute", "InProgress"),
-    ("Pending", "cancel", "Cancelled"),
+    ("Pending", "cancelled", "Cancelled"),
     ("InProgress", "pause", "Paused"),
     ("InProgress", "turn", "RollingBack"),
     ("InProgress", "complete", "Completed"),
@@ -309,6 +309,104 @@ impl Plan {
         WrongStatus {
             status: self.status.name().to_owned(),
             event: event.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(status: Status) -> Plan {
+        Plan {
+            id: PlanId(1),
+            kind: Kind::Rollback,
+            release: None,
+            takes_back: None,
+            asked_nodes: None,
+            strategy: Strategy::default(),
+            revision: 1,
+            creator: String::new(),
+            created_wall_ms: 0,
+            executed_wall_ms: None,
+            ended_wall_ms: None,
+            status,
+            cancelling: false,
+            turn: None,
+            notice_until_run_ms: None,
+            progressed_run_ms: 0,
+            nodes: BTreeMap::new(),
+            detail: None,
+        }
+    }
+
+    /// The table is what the methods do: every status meets every event.
+    #[test]
+    fn the_table_is_what_the_methods_do() {
+        let paused = |of| Status::Paused {
+            of,
+            quorum_lost: false,
+        };
+        let statuses = [
+            Status::Pending,
+            Status::InProgress,
+            paused(Direction::Forward),
+            paused(Direction::Back),
+            Status::RollingBack,
+            Status::Completed,
+            Status::Failed,
+            Status::RolledBack,
+            Status::Cancelled,
+        ];
+        type Event = (&'static str, fn(&mut Plan) -> Result<(), WrongStatus>);
+        let events: [Event; 9] = [
+            ("execute", Plan::execute),
+            ("pause", |plan| plan.pause(false)),
+            ("resume", |plan| plan.resume(Direction::Forward)),
+            ("resume", |plan| plan.resume(Direction::Back)),
+            ("turn", |plan| {
+                plan.turn(Turn {
+                    scope: Scope::All,
+                    class: Class::QuorumLost,
+                    since_run_ms: 0,
+                })
+            }),
+            ("complete", Plan::complete),
+            ("fail", |plan| plan.fail(String::new())),
+            ("rolled_back", Plan::rolled_back),
+            ("cancelled", Plan::cancelled),
+        ];
+        let mut found = BTreeSet::new();
+        for from in &statuses {
+            for (event, act) in events {
+                let mut plan = plan(from.clone());
+                if act(&mut plan).is_ok() && plan.status != *from {
+                    found.insert((from.name(), event, plan.status.name()));
+                }
+            }
+        }
+        assert_eq!(found, EDGES.iter().copied().collect::<BTreeSet<_>>());
+    }
+
+    #[test]
+    fn what_is_final_never_changes() {
+        for status in [
+            Status::Completed,
+            Status::Failed,
+            Status::RolledBack,
+            Status::Cancelled,
+        ] {
+            let mut plan = plan(status.clone());
+            assert!(plan.pause(false).is_err() && plan.fail(String::new()).is_err());
+            assert!(
+                plan.turn(Turn {
+                    scope: Scope::All,
+                    class: Class::QuorumLost,
+                    since_run_ms: 0
+                })
+                .is_err()
+            );
+            assert_eq!(plan.status, status);
         }
     }
 }

@@ -94,6 +94,44 @@ pub enum Status {
     },
 }
 
+/// Every edge of a node's status machine: from, event, to, with the steps between Draining and Soaking as
+/// one status. The diagram and the coverage come from here.
+pub const EDGES: &[(&str, &str, &str)] = &[
+    ("Pending", "stage", "Staging"),
+    ("Pending", "staged", "Staged"),
+    ("Staging", "staged", "Staged"),
+    ("Pending", "updated", "Updated"),
+    ("Staging", "updated", "Updated"),
+    ("Staged", "take", "Updating"),
+    ("Updating", "give_back", "Staged"),
+    ("Updating", "updated", "Updated"),
+    ("Updating", "take_back", "RollingBack"),
+    ("Updated", "take_back", "RollingBack"),
+    ("Failed", "take_back", "RollingBack"),
+    ("Failed", "rolled_back", "RolledBack"),
+    ("RollingBack", "rolled_back", "RolledBack"),
+    ("Pending", "fail", "Failed"),
+    ("Staging", "fail", "Failed"),
+    ("Staged", "fail", "Failed"),
+    ("Updating", "fail", "Failed"),
+    ("Updated", "fail", "Failed"),
+    ("Pending", "need_operator", "NeedsOperator"),
+    ("Staging", "need_operator", "NeedsOperator"),
+    ("Staged", "need_operator", "NeedsOperator"),
+    ("Updating", "need_operator", "NeedsOperator"),
+    ("Updated", "need_operator", "NeedsOperator"),
+    ("RollingBack", "need_operator", "NeedsOperator"),
+    ("Failed", "retry", "Pending"),
+    ("Skipped", "retry", "Pending"),
+    ("Pending", "skip", "Skipped"),
+    ("Staging", "skip", "Skipped"),
+    ("Staged", "skip", "Skipped"),
+    ("Updating", "skip", "Skipped"),
+    ("Failed", "skip", "Skipped"),
+    ("RollingBack", "skip", "Skipped"),
+    ("NeedsOperator", "skip", "Skipped"),
+];
+
 /// One node of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
@@ -129,6 +167,14 @@ impl Status {
             Self::RolledBack => "RolledBack",
             Self::Skipped { .. } => "Skipped",
             Self::NeedsOperator { .. } => "NeedsOperator",
+        }
+    }
+
+    /// The status in the table of edges: the steps of a taken node are one.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Updating { .. } => "Updating",
+            other => other.name(),
         }
     }
 
@@ -224,9 +270,7 @@ impl Status {
     /// Runs the rollback target again.
     pub fn rolled_back(&self) -> Result<Self, WrongEdge> {
         match self {
-            Self::RollingBack { .. } | Self::Failed { .. } | Self::Updating { .. } => {
-                Ok(Self::RolledBack)
-            }
+            Self::RollingBack { .. } | Self::Failed { .. } => Ok(Self::RolledBack),
             _ => Err(self.wrong("rolled_back")),
         }
     }
@@ -243,10 +287,6 @@ impl Status {
     pub fn retry(&self) -> Result<Self, WrongEdge> {
         match self {
             Self::Failed { .. } | Self::Skipped { .. } => Ok(Self::Pending),
-            Self::NeedsOperator { class, detail } => Ok(Self::Failed {
-                class: *class,
-                detail: detail.clone(),
-            }),
             _ => Err(self.wrong("retry")),
         }
     }
@@ -268,5 +308,58 @@ impl Progress {
             target: None,
             begun: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The table is what the methods do: every status meets every event.
+    #[test]
+    fn the_table_is_what_the_methods_do() {
+        let (class, detail) = (Class::DrainFailed, String::new);
+        let statuses = [
+            Status::Pending,
+            Status::Staging,
+            Status::Staged,
+            Status::Updating { step: None },
+            Status::Updated,
+            Status::Failed {
+                class,
+                detail: detail(),
+            },
+            Status::RollingBack { step: None },
+            Status::RolledBack,
+            Status::Skipped { reason: detail() },
+            Status::NeedsOperator {
+                class,
+                detail: detail(),
+            },
+        ];
+        let mut found = BTreeSet::new();
+        for from in &statuses {
+            let events = [
+                ("stage", from.stage()),
+                ("staged", from.staged()),
+                ("take", from.take()),
+                ("updated", from.updated()),
+                ("give_back", from.give_back()),
+                ("fail", from.fail(class, detail())),
+                ("need_operator", from.need_operator(class, detail())),
+                ("take_back", from.take_back()),
+                ("rolled_back", from.rolled_back()),
+                ("skip", from.skip(detail())),
+                ("retry", from.retry()),
+            ];
+            for (event, to) in events {
+                if let Some(to) = to.ok().filter(|to| to != from) {
+                    found.insert((from.kind(), event, to.kind()));
+                }
+            }
+        }
+        assert_eq!(found, EDGES.iter().copied().collect::<BTreeSet<_>>());
     }
 }
