@@ -269,11 +269,15 @@ async fn a_member_restarts_with_what_it_had() {
     }
     let before = hosts.pop().unwrap();
     let rows = before.register.rows();
+    let applied = before.member.view().last_applied.unwrap();
     before.member.shutdown().await;
     let after = world.start(1).await;
     assert_eq!(after.register.rows(), rows);
     leads(&after).await;
     put(&after, "more", "y").await.unwrap();
+    // State and `last_applied` are one batch: nothing is applied a second time.
+    let first = after.register.0.lock().unwrap().seen[0].index;
+    assert_eq!(first, applied + 1);
     let backwards = after.member.journal(&[], &[0xff; 9], 1, true).unwrap();
     assert_eq!(backwards.first().unwrap().1, b"more=y");
 }
