@@ -54,7 +54,8 @@ pub(super) fn verify(path: &Path, expected: &Digest) -> Result<(), Error> {
     }
 }
 
-/// What makes it worth hashing a file again. No check that guards a start or a rename rests on this.
+/// What makes it worth hashing a file again. Nobody can set the time of the last change (`ctime`) back,
+/// so bytes that changed show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Identity {
     device: u64,
@@ -62,6 +63,8 @@ struct Identity {
     size: u64,
     modified_s: i64,
     modified_ns: i64,
+    changed_s: i64,
+    changed_ns: i64,
 }
 
 impl Identity {
@@ -72,6 +75,8 @@ impl Identity {
             size: metadata.size(),
             modified_s: metadata.mtime(),
             modified_ns: metadata.mtime_nsec(),
+            changed_s: metadata.ctime(),
+            changed_ns: metadata.ctime_nsec(),
         }
     }
 }

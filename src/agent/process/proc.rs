@@ -11,6 +11,11 @@ pub fn start_ticks(pid: u32) -> Option<u64> {
     (!stat.ended).then_some(stat.start_ticks)
 }
 
+/// As `start_ticks`, also for a child of ours that has ended and was not reaped yet.
+pub fn start_ticks_also_when_ended(pid: u32) -> Option<u64> {
+    Stat::read(pid).map(|stat| stat.start_ticks)
+}
+
 /// The session that the process belongs to, named by the pid of the process that began it.
 pub fn session(pid: u32) -> Option<u32> {
     Stat::read(pid).map(|stat| stat.session)
