@@ -220,7 +220,7 @@ async fn the_http_adapter_does_what_its_urls_say() {
         probe_arguments: vec!["--help".to_owned()],
         timeout: Duration::from_secs(2),
     };
-    let adapter = Adapter::Http(Http::new(settings.clone()).unwrap());
+    let adapter = Adapter::Http(Box::new(Http::new(settings.clone()).unwrap()));
     let sample = adapter.health().await;
     assert_eq!(
         (sample.healthy, sample.version.as_deref()),
@@ -247,7 +247,7 @@ async fn the_http_adapter_does_what_its_urls_say() {
     };
     place.set_fault("none").await;
     assert!(
-        !Adapter::Http(Http::new(elsewhere).unwrap())
+        !Adapter::Http(Box::new(Http::new(elsewhere).unwrap()))
             .health()
             .await
             .healthy

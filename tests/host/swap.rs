@@ -176,7 +176,8 @@ async fn a_source_with_other_bytes_is_never_prepared() {
 /// What an attacker with write access to the directory tries between check and rename.
 #[tokio::test]
 async fn a_file_swapped_after_it_was_prepared_is_refused() {
-    let tricks: [(&str, fn(&Path)); 5] = [
+    type Trick = fn(&Path);
+    let tricks: [(&str, Trick); 5] = [
         ("other bytes in the same file", |path| {
             fs::write(path, b"evil").unwrap()
         }),

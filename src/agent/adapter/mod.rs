@@ -70,7 +70,7 @@ pub enum Flush {
 #[derive(Debug)]
 pub enum Adapter {
     Aegis(Aegis),
-    Http(Http),
+    Http(Box<Http>),
 }
 
 impl Adapter {

@@ -164,11 +164,12 @@ impl Keeper {
             .into_iter()
             .partition::<Vec<_>, _>(|(end, _)| *end <= now);
         self.stops = waiting;
-        if !late.is_empty() && self.settings.kill_after_stop_timeout {
-            if let Some(database) = &self.database {
-                let killed = database.kill();
-                killed.map_err(at("kill the database of", &self.settings.install_path))?;
-            }
+        if !late.is_empty()
+            && self.settings.kill_after_stop_timeout
+            && let Some(database) = &self.database
+        {
+            let killed = database.kill();
+            killed.map_err(at("kill the database of", &self.settings.install_path))?;
         }
         for (_, reply) in late {
             self.answer(reply, Outcome::StillStopping);
