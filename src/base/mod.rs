@@ -7,3 +7,5 @@ pub mod failure;
 pub mod ids;
 pub mod limits;
 pub mod numbers;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;

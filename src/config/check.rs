@@ -9,8 +9,8 @@ use crate::base::duration::Millis;
 
 /// The grace must outlast what is no loss of quorum but an election: three times its worst.
 const GRACE_IN_WORST_ELECTIONS: u64 = 3;
-/// A follower's lease, a random timeout and a round of votes, each at most the longest timeout.
-const WORST_ELECTION_IN_TIMEOUTS: u64 = 3;
+/// A follower's lease and a random timeout, each at most the longest timeout; the votes take far less.
+const WORST_ELECTION_IN_TIMEOUTS: u64 = 2;
 
 /// A key, and why its value is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

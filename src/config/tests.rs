@@ -109,7 +109,7 @@ fn what_is_refused_names_its_key() {
         ),
         (
             "AEGIS_UPDATES_CLUSTER__QUORUM_LOSS_GRACE",
-            "2s",
+            "1s",
             "cluster.quorum_loss_grace",
         ),
         (

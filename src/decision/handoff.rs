@@ -9,6 +9,10 @@ use crate::plans::progress::Status;
 
 /// True when this node must not be taken before leadership has left it.
 pub fn is_due(state: &State, view: &ClusterView, node: &Node) -> bool {
+    #[cfg(feature = "sabotage")]
+    if crate::base::sabotage::Bug::LeaderFirst.is_planted() {
+        return false;
+    }
     let leads = view.me == Some(node.member);
     let alone = state.head.membership.voters.len() <= 1;
     leads && !alone && node.slot.is_none() && !state.head.term.handoff_failed

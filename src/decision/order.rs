@@ -31,6 +31,10 @@ pub fn forward<'a>(
             node.name.clone(),
         )
     });
+    #[cfg(feature = "sabotage")]
+    if crate::base::sabotage::Bug::LeaderFirst.is_planted() {
+        nodes.sort_by_key(|node| !leads(view, node));
+    }
     nodes
 }
 

@@ -1,6 +1,8 @@
 //! What the demo needs beside the product: a balancer that obeys readiness, a load on it, an observer
-//! that believes only `/proc` and the databases' own answers, and the report that joins them.
-//! Nothing here asks a daemon anything; plan facts reach the report as plain data.
+//! that believes only `/proc` and the databases' own answers, the report that joins them, and the
+//! driver that plays the acts on real daemons. Balancer, observer and report ask no daemon anything but
+//! `/ready`; plan facts reach the report as plain data. The driver uses what an operator has: processes,
+//! the CLI and the public API.
 
 pub mod clock;
 pub mod wire;
@@ -22,6 +24,26 @@ pub mod act;
 pub mod verdict;
 
 pub mod report;
+
+pub mod error;
+pub mod wait;
+
+pub mod origin;
+pub mod ports;
+pub mod releases;
+pub mod timings;
+
+pub mod api;
+pub mod journal;
+
+pub mod cluster;
+
+pub mod live;
+
+pub mod acts;
+pub mod scene;
+
+pub mod driver;
 
 #[cfg(test)]
 mod verdict_tests;

@@ -15,6 +15,7 @@ pub enum Fact {
     ClusterFormed {
         cluster: String,
         node: NodeName,
+        member: MemberId,
     },
     NodeJoined {
         node: NodeName,

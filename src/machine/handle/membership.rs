@@ -61,6 +61,7 @@ pub fn form(
     context.facts.push(Fact::ClusterFormed {
         cluster: cluster.clone(),
         node: node.clone(),
+        member: *member,
     });
     Ok(Reply::Joined {
         member: *member,

@@ -186,6 +186,8 @@ fn may_take(state: &State, context: &Context<'_>, take: &Take) -> Result<(), Ref
         }
     }
     let leads = node.member == context.position.leader;
+    #[cfg(feature = "sabotage")]
+    let leads = leads && !crate::base::sabotage::Bug::LeaderFirst.is_planted();
     if leads
         && node.slot.is_none()
         && state.head.membership.voters.len() > 1
