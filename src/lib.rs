@@ -21,6 +21,10 @@ pub mod control;
 
 pub mod http;
 
+pub mod client;
+
+pub mod cli;
+
 pub mod config;
 
 pub mod demo;

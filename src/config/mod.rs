@@ -2,6 +2,7 @@
 //! `load`, judging it in `check`. Nothing here starts anything.
 
 pub mod check;
+pub mod command;
 pub mod database;
 pub mod example;
 pub mod load;

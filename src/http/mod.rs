@@ -9,6 +9,7 @@ pub mod auth;
 pub mod call;
 pub mod error;
 pub mod limiter;
+pub mod random;
 pub mod refused;
 pub mod when;
 

@@ -15,7 +15,7 @@ use super::api::{Api, BODY_MAX, BODY_TIME_MAX};
 use super::auth::{self, Entrance};
 use super::call::{Answer, Call};
 use super::error::Problem;
-use super::{cluster, events, journal, members, nodes, plans, seed, steering, tokens};
+use super::{cluster, events, journal, members, nodes, plans, random, seed, steering, tokens};
 use crate::access::principal::{Principal, Role};
 use crate::control::service::Consistency;
 
@@ -201,7 +201,7 @@ fn request_id(headers: &HeaderMap) -> String {
         .get("x-request-id")
         .and_then(|id| id.to_str().ok())
         .filter(usable);
-    given.map_or_else(|| hex::encode(rand::random::<[u8; 8]>()), str::to_owned)
+    given.map_or_else(|| random::hexadecimal::<8>(), str::to_owned)
 }
 
 async fn not_found() -> Response<Body> {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call, clipped, duration, json};
 use super::error::Problem;
 use super::nodes::done;
+use super::random;
 use super::steering::nothing;
 use super::when::rfc3339;
 use crate::access::principal::{Principal, Role};
@@ -63,7 +64,7 @@ pub async fn create(call: Call) -> Answer {
         None => random_id("token"),
     };
     let ttl = ttl(body.ttl.as_deref(), TOKEN_TTL)?;
-    let secret = Secret::from_random(rand::random());
+    let secret = Secret::from_random(random::bytes());
     let hash = secret.hash();
     let shown = json!(secret.reveal());
     register(&call, id, hash, Grant::Role(role), ttl, shown).await
@@ -75,7 +76,7 @@ pub async fn create_join(call: Call) -> Answer {
     let ttl = ttl(body.ttl.as_deref(), JOIN_TOKEN_TTL)?;
     let identity = call.api.core.identity();
     let ticket = JoinTicket {
-        secret: Digest::from_bytes(rand::random()),
+        secret: Digest::from_bytes(random::bytes()),
         ca_fingerprint: identity.ca_fingerprint,
         peer: identity.peer,
     };
@@ -183,5 +184,5 @@ fn token_id(text: &str) -> Result<String, Problem> {
 }
 
 fn random_id(kind: &str) -> String {
-    format!("{kind}-{}", hex::encode(rand::random::<[u8; 4]>()))
+    format!("{kind}-{}", random::hexadecimal::<4>())
 }

@@ -1,0 +1,120 @@
+//! The cluster: who leads, who votes, who may join.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::exit::Exit;
+use super::output;
+use super::{Done, Session, confirm};
+use crate::base::duration::Millis;
+
+#[derive(Debug, Subcommand)]
+pub enum ClusterVerb {
+    Show,
+    Members,
+    Leader,
+    /// Hand leadership to a node's member
+    Transfer {
+        node: String,
+    },
+    /// Make a learner a voter
+    Promote {
+        node: String,
+    },
+    /// Make a voter a learner
+    Demote {
+        node: String,
+    },
+    /// Take a node out of the cluster; its database is not touched
+    Remove {
+        node: String,
+    },
+    /// Make a token with which one host may join
+    JoinToken {
+        #[arg(long)]
+        ttl: Option<Millis>,
+    },
+}
+
+pub async fn run(session: &Session, verb: ClusterVerb) -> Done {
+    let format = session.globals.output;
+    match verb {
+        ClusterVerb::Show => {
+            let answer = session.client.get("/cluster").await?;
+            let columns = [
+                ("cluster", "cluster"),
+                ("incarnation", "incarnation"),
+                ("leader", "leader"),
+                ("term", "term"),
+                ("voters", "voters"),
+                ("learners", "learners"),
+                ("changing", "changing"),
+                ("live plan", "live_plan"),
+                ("asked", "asked.node"),
+                ("its role", "asked.role"),
+                ("applied", "asked.applied"),
+                ("quorum heard, ms ago", "asked.quorum_ack_age_ms"),
+                ("plaintext", "asked.insecure_plaintext"),
+            ];
+            output::fields(format, &answer, &answer, &columns);
+            output::note_age(&answer);
+        }
+        ClusterVerb::Members => {
+            let answer = session.client.get("/cluster/members").await?;
+            let columns = [
+                ("NODE", "node"),
+                ("MEMBER", "member"),
+                ("ROLE", "role"),
+                ("LEADS", "leads"),
+                ("PEER", "peer"),
+                ("API", "api"),
+                ("ZONE", "zone"),
+            ];
+            output::rows(format, &answer, &answer["members"], &columns);
+            output::note_age(&answer);
+        }
+        ClusterVerb::Leader => {
+            let answer = session.client.get("/cluster").await?;
+            output::fields(
+                format,
+                &answer,
+                &answer,
+                &[("leader", "leader"), ("term", "term")],
+            );
+            output::note_age(&answer);
+        }
+        ClusterVerb::Transfer { node } => {
+            session
+                .client
+                .post("/cluster/leader", &json!({ "to": node }))
+                .await?;
+            eprintln!("{node} leads");
+        }
+        ClusterVerb::Promote { node } => change(session, &node, "promote").await?,
+        ClusterVerb::Demote { node } => {
+            confirm::by_name(session, &format!("{node} will not vote any more.")).await?;
+            change(session, &node, "demote").await?;
+        }
+        ClusterVerb::Remove { node } => {
+            confirm::by_name(session, &format!("{node} will not be a member any more.")).await?;
+            session
+                .client
+                .delete(&format!("/cluster/members/{node}"))
+                .await?;
+        }
+        ClusterVerb::JoinToken { ttl } => {
+            let body = json!({ "ttl": ttl.map(|ttl| ttl.to_string()) });
+            let answer = session.client.post("/cluster/join-tokens", &body).await?;
+            super::token::print_secret(session, &answer);
+        }
+    }
+    Ok(Exit::Reached)
+}
+
+async fn change(session: &Session, node: &str, verb: &str) -> Result<(), super::exit::Failure> {
+    session
+        .client
+        .post(&format!("/cluster/members/{node}/{verb}"), &json!({}))
+        .await?;
+    Ok(())
+}

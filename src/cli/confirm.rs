@@ -1,0 +1,48 @@
+//! Asks before something is disrupted. Without a terminal nobody can be asked: then `--yes` is needed.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use super::Session;
+use super::exit::Failure;
+
+/// For what can be taken back.
+pub fn agree(session: &Session, question: &str) -> Result<(), Failure> {
+    if session.globals.yes {
+        return Ok(());
+    }
+    match answer(&format!("{question} [y/N] "))?.as_str() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(Failure::NotConfirmed("not confirmed".to_owned())),
+    }
+}
+
+/// For what cannot: the cluster's own name must be typed.
+pub async fn by_name(session: &Session, what: &str) -> Result<(), Failure> {
+    if session.globals.yes {
+        return Ok(());
+    }
+    let cluster = session.client.get("/cluster").await?;
+    let name = cluster["cluster"].as_str().unwrap_or_default();
+    let typed = answer(&format!(
+        "{what}\nType the cluster's name ({name}) to go on: "
+    ))?;
+    if typed == name && !name.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::NotConfirmed(
+        "that is not the cluster's name".to_owned(),
+    ))
+}
+
+fn answer(question: &str) -> Result<String, Failure> {
+    if !std::io::stdin().is_terminal() {
+        let why = "there is no terminal to ask at; add `--yes`";
+        return Err(Failure::NotConfirmed(why.to_owned()));
+    }
+    eprint!("{question}");
+    let _ = std::io::stderr().flush();
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    read.map_err(|error| Failure::NotConfirmed(format!("no answer could be read: {error}")))?;
+    Ok(line.trim().to_owned())
+}
