@@ -20,6 +20,10 @@ pub struct Now {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, several a second: a box would save nothing"
+)]
 pub enum Input {
     /// The daemon started and holds the executor's lock, so that no older action is running. An action
     /// in the ledger may have been done, half done, or not done. The first input of every life.

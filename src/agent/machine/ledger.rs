@@ -99,6 +99,8 @@ pub struct Ask {
     pub first_ms: u64,
     /// Why the newest attempt was refused.
     pub refused: Option<String>,
+    /// Why an older one was.
+    pub last_refused: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,12 @@
 
 use super::input::{Applied, Look};
 use super::ledger::Ledger;
+use crate::base::duration::Millis;
+use crate::plans::progress::Step;
+
+/// Four looks within the age at which one may be disrupted on.
+const LOOK_INTERVAL: Millis = Millis(250);
+const LOOK_TIMEOUT: Millis = Millis(2_000);
 
 /// One host's machine: what is on disk and what is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +50,20 @@ impl Host {
         Self {
             ledger,
             memory: Memory::default(),
+        }
+    }
+
+    /// How often to look at the database, and how long a look may take.
+    pub fn look_pace(&self) -> (Millis, Millis) {
+        let deadlines = self.ledger.work.as_ref().map(|work| &work.intent.deadlines);
+        let proving = self
+            .ledger
+            .step()
+            .is_some_and(|step| step >= Step::Verifying);
+        let timeout = deadlines.map_or(LOOK_TIMEOUT, |deadlines| deadlines.health_timeout);
+        match deadlines.filter(|_| proving) {
+            Some(deadlines) => (deadlines.health_interval, timeout),
+            None => (LOOK_INTERVAL, timeout),
         }
     }
 }

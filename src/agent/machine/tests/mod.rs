@@ -1,0 +1,12 @@
+//! Scenarios of one host against a model of its database, disk and log: `rig` is the model, each other file a
+//! family of scenarios. Time moves only when a scenario says so.
+
+mod rig;
+
+mod rolls;
+
+mod begins;
+
+mod crashes;
+
+mod alone;
