@@ -62,7 +62,7 @@ pub struct Cluster {
     pub name: String,
     /// Refused below three times the worst election.
     pub quorum_loss_grace: Millis,
-    /// Origins from which artifacts may come: prefixes of URLs, or `https:` for all of a scheme.
+    /// Origins from which artifacts may come: URLs of directories, or `https://` for all of a scheme.
     pub url_allow: Vec<String>,
     pub max_voters: usize,
 }
@@ -140,7 +140,7 @@ impl Default for Cluster {
         Self {
             name: "aegis".to_owned(),
             quorum_loss_grace: QUORUM_LOSS_GRACE,
-            url_allow: vec!["https:".to_owned()],
+            url_allow: vec!["https://".to_owned()],
             max_voters: VOTERS_MAX,
         }
     }

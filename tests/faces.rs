@@ -1,0 +1,414 @@
+//! The HTTP face over a cluster in memory: who may do what, what malformed requests get, and the shapes
+//! of answers. Sockets and real members are other nets' work.
+
+#[path = "faces/core.rs"]
+mod core;
+
+use std::sync::Arc;
+
+use aegis_updates::access::principal::Role;
+use aegis_updates::control::service::Unavailable;
+use aegis_updates::http::api::Api;
+use aegis_updates::http::limiter::Limiter;
+use aegis_updates::http::router::{PREFIX, ROUTES, router};
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use self::core::{Core, secret_of};
+
+struct Face {
+    core: Arc<Core>,
+    api: Arc<Api>,
+}
+
+struct Told {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Face {
+    fn new() -> Self {
+        Self::limited(1_000_000, 1_000_000)
+    }
+
+    fn limited(rate: u64, burst: u64) -> Self {
+        let core = Core::formed();
+        let api = Api::with_limiter(core.clone(), Limiter::new(rate, burst));
+        Self { core, api }
+    }
+
+    async fn ask(&self, role: Option<Role>, method: &str, path: &str, body: &str) -> Told {
+        self.keyed(role, method, path, body, None).await
+    }
+
+    async fn keyed(
+        &self,
+        role: Option<Role>,
+        method: &str,
+        path: &str,
+        body: &str,
+        key: Option<&str>,
+    ) -> Told {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{PREFIX}{path}"));
+        if let Some(role) = role {
+            request = request.header("authorization", format!("Bearer {}", secret_of(role)));
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request
+            .body(Body::from(body.to_owned()))
+            .expect("a request");
+        let response = router(&self.api)
+            .oneshot(request)
+            .await
+            .expect("infallible");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        Told {
+            status: parts.status,
+            headers: parts.headers,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        }
+    }
+
+    async fn admin(&self, method: &str, path: &str, body: &Value) -> Told {
+        self.ask(Some(Role::Admin), method, path, &body.to_string())
+            .await
+    }
+}
+
+fn plan_body() -> Value {
+    json!({
+        "version": "1.1.0",
+        "binary_url": "https://ok.example/aegis-1.1.0",
+        "sha256": "ab".repeat(32),
+        "strategy": { "allow_downtime": true },
+    })
+}
+
+#[tokio::test]
+async fn every_route_for_every_role() {
+    for route in ROUTES {
+        let path = route
+            .path
+            .replace("{id}", "p-9")
+            .replace("{node}", "node-9");
+        let path = path.replace("{token}", "token-9");
+        for role in [None].into_iter().chain(Role::ALL.map(Some)) {
+            let face = Face::new();
+            let before = face.core.journal_length();
+            let told = face.ask(role, route.method.as_str(), &path, "").await;
+            let what = format!(
+                "{} {} as {role:?}: {}",
+                route.method, route.path, told.status
+            );
+            match role {
+                None => assert_eq!(told.status, StatusCode::UNAUTHORIZED, "{what}"),
+                Some(role) if !role.includes(route.role) => {
+                    assert_eq!(told.status, StatusCode::FORBIDDEN, "{what}");
+                }
+                Some(_) => {
+                    let kept_out = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+                    assert!(!kept_out.contains(&told.status), "{what}");
+                    assert!(!told.status.is_server_error(), "{what}");
+                    continue;
+                }
+            }
+            assert_eq!(told.body["success"], json!(false), "{what}");
+            assert_eq!(face.core.journal_length(), before, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_malformed_is_refused_by_its_own_code_and_changes_nothing() {
+    let with = |name: &str, value: Value| {
+        let mut body = plan_body();
+        body[name] = value;
+        body.to_string()
+    };
+    let plan = |body: String, code: &'static str| ("POST", "/plan", body, 400, code);
+    let large = format!("\"{}\"", "x".repeat(1 << 20));
+    let cases = [
+        plan(with("sha256", json!("sha256hash...")), "malformed_sha256"),
+        plan(with("version", json!("latest")), "malformed_version"),
+        plan(with("binary_url", json!("ok.example")), "malformed_url"),
+        plan(
+            with("binary_url", json!("https://u:p@ok.example/x")),
+            "malformed_url",
+        ),
+        plan(with("nodes", json!(["Node 1"])), "malformed_name"),
+        plan(
+            with("nodes", json!(["node-1", "node-1"])),
+            "duplicate_nodes",
+        ),
+        plan(
+            with("strategy", json!({ "rollback_notice": "soon" })),
+            "malformed_duration",
+        ),
+        plan(
+            with("strategy", json!({ "deadlines": { "soak": 30 } })),
+            "malformed_duration",
+        ),
+        plan(with("strategy", json!({ "soke": "30s" })), "unknown_field"),
+        plan(with("surprise", json!(1)), "unknown_field"),
+        plan(with("version", json!(1)), "malformed_body"),
+        plan("{".into(), "malformed_body"),
+        plan(String::new(), "malformed_body"),
+        plan("[".repeat(100_000), "malformed_body"),
+        ("POST", "/plan", large, 413, "body_too_large"),
+        (
+            "POST",
+            "/plan",
+            with("nodes", json!([])),
+            422,
+            "empty_nodes",
+        ),
+        (
+            "POST",
+            "/plan",
+            with("binary_url", json!("https://evil.example/x")),
+            422,
+            "url_not_allowed",
+        ),
+        (
+            "POST",
+            "/plan",
+            with("nodes", json!(["node-9"])),
+            404,
+            "unknown_node",
+        ),
+        ("GET", "/status/17", String::new(), 400, "malformed_plan_id"),
+        ("GET", "/status/p-17", String::new(), 404, "unknown_plan"),
+        (
+            "GET",
+            "/plans?limit=0",
+            String::new(),
+            400,
+            "malformed_parameter",
+        ),
+        (
+            "GET",
+            "/plans?colour=red",
+            String::new(),
+            400,
+            "unknown_parameter",
+        ),
+        (
+            "GET",
+            "/plans?consistency=maybe",
+            String::new(),
+            400,
+            "malformed_parameter",
+        ),
+        ("GET", "/nodes/%FF", String::new(), 400, "malformed_path"),
+        (
+            "GET",
+            "/nodes/..%2F..",
+            String::new(),
+            400,
+            "malformed_name",
+        ),
+        (
+            "GET",
+            "/journal?cursor=x",
+            String::new(),
+            400,
+            "malformed_place",
+        ),
+        (
+            "POST",
+            "/tokens",
+            "{\"role\":\"king\"}".into(),
+            400,
+            "malformed_role",
+        ),
+        (
+            "POST",
+            "/tokens",
+            "{\"role\":\"viewer\",\"ttl\":\"9\"}".into(),
+            400,
+            "malformed_duration",
+        ),
+        (
+            "DELETE",
+            "/tokens/none",
+            String::new(),
+            404,
+            "unknown_token",
+        ),
+        (
+            "POST",
+            "/execute?wait=long",
+            "{\"plan_id\":\"p-1\"}".into(),
+            400,
+            "malformed_duration",
+        ),
+        (
+            "POST",
+            "/plans/p-1/pause",
+            "{\"x\":1}".into(),
+            400,
+            "unknown_field",
+        ),
+        ("GET", "/nowhere", String::new(), 404, "unknown_route"),
+        ("PUT", "/plan", String::new(), 405, "method_not_allowed"),
+    ];
+    let face = Face::new();
+    let before = face.core.journal_length();
+    for (method, path, body, status, code) in cases {
+        let shown: String = body.chars().take(120).collect();
+        let told = face.ask(Some(Role::Admin), method, path, &body).await;
+        let what = format!("{method} {path} {shown}: {} {}", told.status, told.body);
+        assert_eq!(told.status.as_u16(), status, "{what}");
+        assert_eq!(told.body["code"], json!(code), "{what}");
+        assert_eq!(told.body["success"], json!(false), "{what}");
+        assert!(
+            told.body["remedy"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty()),
+            "{what}"
+        );
+    }
+    assert_eq!(face.core.journal_length(), before);
+}
+
+#[tokio::test]
+async fn the_first_seed_s_shapes() {
+    let face = Face::new();
+    let made = face.admin("POST", "/plan", &plan_body()).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let plan = &made.body["plan"];
+    assert_eq!(
+        (&made.body["success"], &plan["status"]),
+        (&json!(true), &json!("Pending"))
+    );
+    for field in [
+        "id",
+        "version",
+        "binary_url",
+        "sha256",
+        "created_at",
+        "node_statuses",
+    ] {
+        assert!(!plan[field].is_null(), "{field}");
+    }
+    let shown = face.admin("GET", "/status/p-1", &json!({})).await;
+    assert_eq!(
+        (&shown.body["plan"]["id"], &shown.headers["etag"]),
+        (&json!("p-1"), &"\"1\"".parse().expect("a value"))
+    );
+    let history = face.admin("GET", "/history", &json!({})).await;
+    assert_eq!(history.body["plans"].as_array().map(Vec::len), Some(1));
+    let version = face.admin("GET", "/version", &json!({})).await;
+    assert_eq!(version.body["nodes"][0]["node_id"], json!("node-1"));
+    assert!(version.headers.contains_key("x-request-id"));
+}
+
+#[tokio::test]
+async fn a_key_makes_a_write_repeatable_and_another_body_is_refused() {
+    let face = Face::new();
+    let body = plan_body().to_string();
+    let admin = Some(Role::Admin);
+    let first = face.keyed(admin, "POST", "/plan", &body, Some("k-1")).await;
+    let again = face.keyed(admin, "POST", "/plan", &body, Some("k-1")).await;
+    assert_eq!(first.body["plan"]["id"], again.body["plan"]["id"]);
+    let other = body.replace("1.1.0", "1.2.0");
+    let refused = face
+        .keyed(admin, "POST", "/plan", &other, Some("k-1"))
+        .await;
+    assert_eq!(refused.body["code"], json!("idempotency_key_reused"));
+    let token = "{\"role\":\"viewer\"}";
+    let made = face
+        .keyed(admin, "POST", "/tokens", token, Some("k-2"))
+        .await;
+    assert!(made.body["secret"].is_string(), "{}", made.body);
+    let replayed = face
+        .keyed(admin, "POST", "/tokens", token, Some("k-2"))
+        .await;
+    assert_eq!(
+        (&replayed.body["secret"], &replayed.body["id"]),
+        (&Value::Null, &made.body["id"])
+    );
+}
+
+#[tokio::test]
+async fn without_a_leader_writes_say_so_and_local_reads_work() {
+    for (how, code) in [
+        (Unavailable::QuorumLost, "quorum_lost"),
+        (Unavailable::NoLeader, "no_leader"),
+        (Unavailable::OutcomeUnknown, "outcome_unknown"),
+    ] {
+        let face = Face::new();
+        face.core.lose(how);
+        let told = face.admin("POST", "/plan", &plan_body()).await;
+        assert_eq!(
+            (told.status.as_u16(), &told.body["code"]),
+            (503, &json!(code))
+        );
+        assert!(told.headers.contains_key("retry-after"));
+        let local = face
+            .admin("GET", "/nodes?consistency=local", &json!({}))
+            .await;
+        assert_eq!(
+            (local.status.as_u16(), &local.body["stale_ms"]),
+            (200, &json!(1_500))
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_principal_s_flood_is_told_to_wait_and_others_are_served() {
+    let face = Face::limited(1, 3);
+    for _ in 0..3 {
+        let told = face.ask(Some(Role::Viewer), "GET", "/whoami", "").await;
+        assert_eq!(told.status, StatusCode::OK);
+    }
+    // One more is earned each second: on however slow a machine, not fifty.
+    let mut refused = None;
+    for _ in 0..50 {
+        let told = face.ask(Some(Role::Viewer), "GET", "/whoami", "").await;
+        refused = (told.status == StatusCode::TOO_MANY_REQUESTS).then_some(told);
+        if refused.is_some() {
+            break;
+        }
+    }
+    let refused = refused.expect("the limit is reached");
+    assert_eq!(refused.body["code"], json!("rate_limited"));
+    assert!(refused.headers.contains_key("retry-after"));
+    let other = face.ask(Some(Role::Operator), "GET", "/whoami", "").await;
+    assert_eq!(other.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_revoked_token_opens_nothing() {
+    let face = Face::new();
+    assert_eq!(
+        face.admin("DELETE", "/tokens/viewer-1", &json!({}))
+            .await
+            .status,
+        StatusCode::OK
+    );
+    let told = face.ask(Some(Role::Viewer), "GET", "/whoami", "").await;
+    assert_eq!(told.status, StatusCode::UNAUTHORIZED);
+}
+
+#[test]
+fn no_route_stands_twice_and_none_is_open() {
+    let mut seen: Vec<(&Method, &str)> = ROUTES
+        .iter()
+        .map(|route| (&route.method, route.path))
+        .collect();
+    let all = seen.len();
+    seen.sort_by_key(|(method, path)| (method.as_str(), *path));
+    seen.dedup();
+    assert_eq!(seen.len(), all);
+    assert!(ROUTES.iter().all(|route| route.role != Role::Node));
+}
