@@ -2,14 +2,21 @@
 
 use std::process::ExitCode;
 
-use aegis_updates::cli::{self, Cli, Exit, Verb};
-use aegis_updates::config;
+use aegis_updates::cli::{self, Cli, ClusterVerb, Exit, Verb};
+use aegis_updates::{config, daemon};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
     let Cli { globals, verb } = Cli::parse();
     let exit = match verb {
         Verb::Config(verb) => config::command::run(&verb),
+        Verb::Serve(args) => on_runtime(daemon::command::serve(args)),
+        Verb::RunDatabase { config } => on_runtime(daemon::command::run_database(&config)),
+        Verb::Cluster(ClusterVerb::Init { config }) => daemon::command::init(&config, &globals),
+        Verb::Cluster(ClusterVerb::Join {
+            config,
+            join_token_file,
+        }) => on_runtime(daemon::command::join(&config, &join_token_file, &globals)),
         verb => on_runtime(cli::run(globals, verb)),
     };
     exit.into()

@@ -1,4 +1,5 @@
-//! One host: its files, its database's process, and how to talk to the database.
+//! One host: its files, its database's process, how to talk to the database, the machine that says what
+//! to do there, and the loop that does it.
 //! What the cluster wants of this host is decided elsewhere; nothing here proposes or commits.
 
 pub mod adapter;
@@ -13,3 +14,10 @@ pub mod process;
 pub mod readiness;
 pub mod resident;
 pub mod session;
+
+pub mod boot;
+pub mod driver;
+pub mod executor;
+pub mod ledger_file;
+pub mod link;
+pub mod look;

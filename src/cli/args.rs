@@ -114,22 +114,51 @@ pub enum Verb {
     /// The daemon's configuration file
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Run the daemon of this host
+    Serve(ServeArgs),
+    /// The resident parent of a supervised database; started by the daemon, not by people
+    #[command(hide = true)]
+    RunDatabase {
+        #[arg(long, default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
     /// Completions for a shell, to stdout
     Completions { shell: clap_complete::Shell },
+}
+
+/// Where the daemon's file lies.
+pub const DEFAULT_CONFIG: &str = "/etc/aegis-updates/config.toml";
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[arg(long, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// The file that holds a join token; used while this host belongs to no cluster
+    #[arg(long)]
+    pub join: Option<PathBuf>,
+    /// Instead of `node.data_dir`
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+    /// Instead of `listen.api`
+    #[arg(long)]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Allow an API listener beyond loopback without TLS
+    #[arg(long)]
+    pub insecure_plaintext: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigVerb {
     /// Read the file and the environment, and name every problem
     Check {
-        #[arg(long, default_value = "/etc/aegis-updates/config.toml")]
+        #[arg(long, default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
     /// Print a commented example
     Example,
     /// Print what is in force, defaults and environment included
     Show {
-        #[arg(long, default_value = "/etc/aegis-updates/config.toml")]
+        #[arg(long, default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
 }

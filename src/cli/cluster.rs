@@ -1,15 +1,31 @@
 //! The cluster: who leads, who votes, who may join.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use serde_json::json;
 
-use super::exit::Exit;
+use super::args::DEFAULT_CONFIG;
+use super::exit::{Exit, Failure};
 use super::output;
 use super::{Done, Session, confirm};
 use crate::base::duration::Millis;
 
 #[derive(Debug, Subcommand)]
 pub enum ClusterVerb {
+    /// Form a new cluster on this host; done once, on one host
+    Init {
+        #[arg(long, default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
+    /// Make this host a member of a cluster; its daemon is started afterwards
+    Join {
+        #[arg(long, default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+        /// The file that holds the join token
+        #[arg(long)]
+        join_token_file: PathBuf,
+    },
     Show,
     Members,
     Leader,
@@ -39,6 +55,11 @@ pub enum ClusterVerb {
 pub async fn run(session: &Session, verb: ClusterVerb) -> Done {
     let format = session.globals.output;
     match verb {
+        ClusterVerb::Init { .. } | ClusterVerb::Join { .. } => {
+            return Err(Failure::usage(
+                "this verb is carried out on the host itself",
+            ));
+        }
         ClusterVerb::Show => {
             let answer = session.client.get("/cluster").await?;
             let columns = [
@@ -111,7 +132,7 @@ pub async fn run(session: &Session, verb: ClusterVerb) -> Done {
     Ok(Exit::Reached)
 }
 
-async fn change(session: &Session, node: &str, verb: &str) -> Result<(), super::exit::Failure> {
+async fn change(session: &Session, node: &str, verb: &str) -> Result<(), Failure> {
     session
         .client
         .post(&format!("/cluster/members/{node}/{verb}"), &json!({}))

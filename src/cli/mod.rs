@@ -19,7 +19,8 @@ mod token;
 mod top;
 mod watch;
 
-pub use args::{Cli, ConfigVerb, Globals, Verb};
+pub use args::{Cli, ConfigVerb, Format, Globals, ServeArgs, Verb};
+pub use cluster::ClusterVerb;
 pub use exit::Exit;
 
 use clap::CommandFactory as _;
@@ -67,7 +68,7 @@ async fn dispatch(session: &Session, verb: Verb) -> Done {
         Verb::Cluster(verb) => cluster::run(session, verb).await,
         Verb::Token(verb) => token::run(session, verb).await,
         Verb::Journal(verb) => journal::run(session, verb).await,
-        Verb::Config(_) | Verb::Completions { .. } => {
+        Verb::Config(_) | Verb::Serve(_) | Verb::RunDatabase { .. } | Verb::Completions { .. } => {
             Err(Failure::usage("this verb does not speak with a cluster"))
         }
     }

@@ -5,6 +5,7 @@ pub mod service;
 pub mod clock;
 pub mod evidence;
 pub mod machine;
+pub mod own_host;
 pub mod peers;
 pub mod reconciler;
 pub mod replica;

@@ -119,6 +119,13 @@ impl Replica {
         self.0.published.state()
     }
 
+    /// Where the cluster lets artifacts come from; nowhere before it is formed.
+    pub fn origins(&self) -> Vec<String> {
+        let state = self.state();
+        let cluster = state.head.cluster.as_ref();
+        cluster.map_or_else(Vec::new, |cluster| cluster.settings.url_allow.clone())
+    }
+
     pub fn consensus(&self) -> ConsensusView {
         self.0.member.view()
     }

@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
+pub use self::begin::Unobserved;
 pub use self::membership::keep;
 use super::peers::client::{self, Unanswered};
 use super::peers::wire::{Answer, Look};
@@ -31,7 +32,8 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// What this member needs of the host that it stands on.
 pub trait Beside: Send + Sync + 'static {
     /// Whether the artifact answers from this host, and its free disk.
-    fn look(&self, url: String) -> BoxFuture<'_, Look>;
+    /// `origins`: where the cluster lets artifacts come from.
+    fn look(&self, url: String, origins: Vec<String>) -> BoxFuture<'_, Look>;
 
     /// The database of this host may be sent requests.
     fn database_ready(&self) -> bool;

@@ -110,6 +110,11 @@ impl Aegis {
         look(&self.client, &self.url(&self.settings.address, "/health")).await
     }
 
+    /// The same look at another node's database.
+    pub async fn health_of(&self, peer: &Peer) -> HealthSample {
+        look(&self.client, &self.url(&peer.address, "/health")).await
+    }
+
     /// Told to each other node: told to the node itself, it would answer 200 and do nothing.
     pub async fn drain(&self, peers: &[Peer]) -> Result<(), Error> {
         let told = join_all(peers.iter().map(async |peer| {

@@ -82,6 +82,14 @@ impl Adapter {
         }
     }
 
+    /// Another node's database; `None` where this kind cannot be asked about it by address alone.
+    pub async fn health_of(&self, peer: &Peer) -> Option<HealthSample> {
+        match self {
+            Self::Aegis(aegis) => Some(aegis.health_of(peer).await),
+            Self::Http(_) => None,
+        }
+    }
+
     /// Arguments with which a new binary shows that it runs on this host.
     pub fn probe_arguments(&self) -> &[String] {
         match self {

@@ -80,6 +80,34 @@ impl Client {
             })?;
         Ok(Self { http, origins })
     }
+
+    /// The artifact's size as its origin tells it. An origin that knows no HEAD is asked for the file,
+    /// and hung up on after the head of its answer.
+    pub async fn size(&self, url: &str) -> Result<u64, Error> {
+        let url = self.origins.check(url)?;
+        if url.scheme() == "file" {
+            let path = url.to_file_path().unwrap_or_default();
+            let metadata = fs::metadata(&path).map_err(at("look at", &path));
+            return metadata.map(|file| file.len()).map_err(Error::Staging);
+        }
+        let failed = |source| Error::Origin {
+            url: url.to_string(),
+            doing: "ask for the size of",
+            source,
+        };
+        let mut answer = self.http.head(url.clone()).send().await.map_err(failed)?;
+        if !answer.status().is_success() {
+            answer = self.http.get(url.clone()).send().await.map_err(failed)?;
+        }
+        let status = answer.status();
+        let length = answer.headers().get(reqwest::header::CONTENT_LENGTH);
+        let size = length.and_then(|value| value.to_str().ok()?.parse().ok());
+        size.filter(|_| status.is_success())
+            .ok_or_else(|| Error::OriginRefused {
+                url: url.to_string(),
+                status: status.as_u16(),
+            })
+    }
 }
 
 /// What is not followed becomes the answer itself, whose status is then refused.

@@ -22,7 +22,8 @@ impl Station {
             disk_free_bytes: None,
             artifact: None,
         };
-        timeout(LOOK_TIMEOUT, self.beside.look(ask.url))
+        let origins = self.replica.origins();
+        timeout(LOOK_TIMEOUT, self.beside.look(ask.url, origins))
             .await
             .unwrap_or(unseen)
     }

@@ -1,0 +1,82 @@
+//! Forming, joining, voting, and that any member takes writes and answers reads.
+
+use aegis_updates::control::service::{Consistency, Denied, MemberAct, Service};
+use aegis_updates::machine::command::Command;
+use aegis_updates::machine::refusal::Refusal;
+use aegis_updates::machine::state::Reply;
+
+use super::support::{Group, client, eventually, token};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_members_vote_and_a_write_at_a_follower_is_read_at_another() {
+    let group = Group::of(3).await;
+    group.all_vote(3).await;
+    let leader = group.leader();
+    let (one, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    let written = group.write_at(one, token("written-at-a-follower")).await;
+    assert!(matches!(written, Ok(Reply::Token { .. })), "{written:?}");
+    for at in [leader, one, other] {
+        let reading = group.station(at).read(Consistency::Linearizable).await;
+        let reading = reading.unwrap();
+        assert_eq!(reading.stale_ms, None);
+        assert!(reading.state.tokens.contains_key("written-at-a-follower"));
+    }
+    let journal = group.station(other).journal(None, 1_000).await.unwrap();
+    let records: Vec<_> = journal.iter().map(|record| &record.fact).collect();
+    assert!(!records.is_empty());
+    assert_eq!(
+        aegis_updates::journal::record::first_break(
+            aegis_updates::machine::state::JournalHead::default().chain,
+            &journal
+        ),
+        None
+    );
+    group.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_members_are_one_voter_and_leadership_moves_when_asked() {
+    let mut group = Group::of(2).await;
+    let seen = group.station(0).consensus();
+    assert_eq!((seen.voters.len(), seen.learners.len()), (1, 1));
+    group.join(3).await;
+    group.all_vote(3).await;
+    let to = (group.leader() + 1) % 3;
+    let name = group.station(to).identity().node;
+    let actor = client(token("x")).actor;
+    // Asked at a third member, so that the request is carried to the leader.
+    let asked = group.station((to + 1) % 3);
+    let moved = asked.transfer_leader(actor, None, name).await;
+    assert_eq!(moved, Ok(Reply::Done));
+    eventually("the asked-for member leads", async || group.leader() == to).await;
+    group.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_member_leaves_and_its_name_is_free() {
+    let group = Group::of(3).await;
+    group.all_vote(3).await;
+    let gone = (group.leader() + 1) % 3;
+    let name = group.station(gone).identity().node;
+    let actor = client(token("x")).actor;
+    let leader = group.station(group.leader());
+    let removed = leader
+        .change_member(actor, None, name.clone(), MemberAct::Remove)
+        .await;
+    assert_eq!(removed, Ok(Reply::Done));
+    let state = leader.read(Consistency::Linearizable).await.unwrap().state;
+    assert!(!state.nodes.contains_key(&name));
+    assert_eq!(state.head.membership.opened, None);
+    group.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_a_leader_decides_cannot_be_carried() {
+    let group = Group::of(3).await;
+    group.all_vote(3).await;
+    let follower = (group.leader() + 1) % 3;
+    let command = Command::CloseMembership { done: true };
+    let refused = group.write_at(follower, command).await;
+    assert_eq!(refused, Err(Denied::Refused(Refusal::NotTheLeader)));
+    group.end().await;
+}
