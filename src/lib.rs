@@ -30,3 +30,19 @@ pub mod config;
 pub mod daemon;
 
 pub mod demo;
+
+pub mod orchestrator;
+
+pub mod version;
+
+/// Binary management in the first seed's names: the code the agent runs.
+pub mod binary {
+    pub use crate::agent::binary::{
+        apply_binary, backup_current_binary, download_binary, stage_binary, verify_sha256,
+    };
+}
+
+/// Health verification in the first seed's names: the code the agent runs.
+pub mod health {
+    pub use crate::agent::health::{HealthCheck, check_node_health, wait_for_healthy};
+}
