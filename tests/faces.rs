@@ -7,12 +7,14 @@ mod core;
 use std::sync::Arc;
 
 use aegis_updates::access::principal::Role;
+use aegis_updates::cli::Cli;
 use aegis_updates::control::service::Unavailable;
 use aegis_updates::http::api::Api;
 use aegis_updates::http::limiter::Limiter;
 use aegis_updates::http::router::{PREFIX, ROUTES, router};
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use clap::{CommandFactory as _, Parser as _};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -411,4 +413,22 @@ fn no_route_stands_twice_and_none_is_open() {
     seen.dedup();
     assert_eq!(seen.len(), all);
     assert!(ROUTES.iter().all(|route| route.role != Role::Node));
+}
+
+/// clap finds clashes of names only when a verb is used, unless it is asked to look at all of them.
+#[test]
+fn the_command_line_is_well_formed() {
+    Cli::command().debug_assert();
+    let sha256 = "ab".repeat(32);
+    let roll = [
+        "aegis-updates",
+        "roll",
+        "1.1.0",
+        "--url",
+        "https://x/y",
+        "--sha256",
+        &sha256,
+    ];
+    assert!(Cli::try_parse_from(roll).is_ok());
+    assert!(Cli::try_parse_from(["aegis-updates", "roll", "1.1.0"]).is_err());
 }

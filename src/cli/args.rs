@@ -14,7 +14,7 @@ use crate::base::duration::Millis;
 
 /// Rolling updates for quorum databases, without downtime.
 #[derive(Debug, Parser)]
-#[command(name = "aegis-updates", version, propagate_version = true)]
+#[command(name = "aegis-updates", version)]
 pub struct Cli {
     #[command(flatten)]
     pub globals: Globals,
