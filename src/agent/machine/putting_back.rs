@@ -114,8 +114,11 @@ impl Turn<'_> {
         Flow::Again
     }
 
-    /// Outside any work a healthy database is neither drained nor kept from traffic.
+    /// Outside any work nothing lies prepared, and a healthy database is neither drained nor kept from traffic.
     pub fn tidy(&mut self, look: &Look) -> Flow {
+        if self.ledger.prepared.is_some() {
+            return self.run(Owner::Tidying, Act::RemovePrepared);
+        }
         let tidy = !self.ledger.drained && self.ledger.ready;
         if tidy || !look.database.healthy {
             return Flow::Wait;

@@ -10,3 +10,5 @@ mod begins;
 mod crashes;
 
 mod alone;
+
+mod storms;
