@@ -30,7 +30,8 @@ impl Turn<'_> {
             return self.enter(Step::Restarting);
         }
         if work.acted {
-            // A life of the daemon ended here. Unless the rename was done the begin was not used.
+            // A life of the daemon ended here, or the lease did. Unless the rename was done the begin
+            // was not used, and another is needed.
             let Some(look) = self.fresh_look() else {
                 return Flow::Wait;
             };

@@ -108,12 +108,9 @@ impl Turn<'_> {
         match result {
             Ok(Gave::Peers(peers)) => self.peers_answered(peers),
             Ok(gave) => self.part_done(act, &gave),
-            Err(failure) if failure.kind == FailureKind::Cancelled => {}
-            // The begin was not used: it is asked for again.
-            Err(failure) if failure.kind == FailureKind::Lapsed => {
-                self.ledger.swapped = false;
-                self.change(|work| work.acted = false);
-            }
+            // Nothing was done, which a look shows: the part is still due.
+            Err(failure)
+                if matches!(failure.kind, FailureKind::Cancelled | FailureKind::Lapsed) => {}
             Err(failure) => self.change(|work| {
                 work.tries = work.tries.saturating_add(1);
                 work.failure = Some(failure);

@@ -1,6 +1,7 @@
 //! Begins that are not granted, lapse, or come too late; generations that replace one another.
 
 use super::rig::{Rig, new, old, rollback, stage, update};
+use crate::agent::machine::{Failure, FailureKind, Input};
 use crate::base::limits::{BEGIN_LEASE, BEGIN_WAIT};
 use crate::fleet::intent::{Goal, Which};
 use crate::fleet::observation::{Answer, Rejoin};
@@ -46,6 +47,7 @@ fn a_freeze_longer_than_the_lease_makes_the_begin_worthless() {
     assert_eq!(late.which, Which::Second);
     rig.now.ms += BEGIN_LEASE.0 + 1;
     rig.applied.open.push(late.clone());
+    rig.tell(Input::Applied(rig.applied.clone()));
     rig.pass(500);
     assert!(!rig.acts.contains(&"swap"));
     let newest = rig.asked.last().expect("it asked again");
@@ -141,6 +143,19 @@ fn a_take_whose_plan_ended_meanwhile_is_left_alone() {
     assert!(rig.asked.is_empty() && rig.acts.is_empty());
     rig.applied.live = true;
     assert!(matches!(rig.finish(), Answer::Updated { .. }));
+}
+
+#[test]
+fn what_could_not_be_removed_while_putting_back_is_removed_later() {
+    let mut rig = Rig::new();
+    rig.grants.remove(&Which::Second);
+    let failure = Failure::new(FailureKind::Passing, "no");
+    rig.failures = vec![("remove_prepared", failure); 4];
+    rig.intend(update());
+    assert!(matches!(rig.finish(), Answer::GivenBack { .. }));
+    assert!(rig.beside.is_some(), "the answer does not wait for it");
+    rig.pass(5_000);
+    rig.assert_clean();
 }
 
 #[test]

@@ -277,6 +277,7 @@ impl Rig {
         }
         self.applied.sequence = observation.sequence;
         if let Report::Answered { answer, acted } = &observation.report {
+            assert!(self.ready || *acted, "every way out makes it ready first");
             self.applied.open.clear();
             self.applied.answered = Some(Answered {
                 answer: answer.clone(),
