@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use aegis_updates::cli::{self, Cli, ClusterVerb, Exit, Verb};
-use aegis_updates::{config, daemon};
+use aegis_updates::{config, daemon, demo};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
             config,
             join_token_file,
         }) => on_runtime(daemon::command::join(&config, &join_token_file, &globals)),
+        Verb::Demo(args) => on_runtime(demo::driver::run(args)),
         verb => on_runtime(cli::run(globals, verb)),
     };
     exit.into()

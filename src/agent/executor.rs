@@ -38,6 +38,12 @@ pub struct Places {
 
 impl Executor {
     pub async fn run(&self, act: &Act) -> Result<Gave, Failure> {
+        #[cfg(feature = "sabotage")]
+        if matches!(act, Act::Drain { .. } | Act::WaitDrained { .. })
+            && crate::base::sabotage::Bug::SkipDrain.is_planted()
+        {
+            return Ok(Gave::Nothing);
+        }
         match act {
             Act::Stage {
                 target,

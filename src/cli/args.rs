@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::cluster::ClusterVerb;
+use super::demo::DemoArgs;
 use super::journal::JournalVerb;
 use super::node::NodeVerb;
 use super::plan::PlanVerb;
@@ -122,6 +123,8 @@ pub enum Verb {
         #[arg(long, default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
+    /// Roll a cluster of this machine's own, and show it
+    Demo(DemoArgs),
     /// Completions for a shell, to stdout
     Completions { shell: clap_complete::Shell },
 }

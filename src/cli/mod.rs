@@ -11,6 +11,7 @@ mod output;
 mod strategy;
 
 mod cluster;
+mod demo;
 mod journal;
 mod node;
 mod plan;
@@ -21,6 +22,7 @@ mod watch;
 
 pub use args::{Cli, ConfigVerb, Format, Globals, ServeArgs, Verb};
 pub use cluster::ClusterVerb;
+pub use demo::{ActName, DemoArgs};
 pub use exit::Exit;
 
 use clap::CommandFactory as _;
@@ -68,7 +70,11 @@ async fn dispatch(session: &Session, verb: Verb) -> Done {
         Verb::Cluster(verb) => cluster::run(session, verb).await,
         Verb::Token(verb) => token::run(session, verb).await,
         Verb::Journal(verb) => journal::run(session, verb).await,
-        Verb::Config(_) | Verb::Serve(_) | Verb::RunDatabase { .. } | Verb::Completions { .. } => {
+        Verb::Config(_)
+        | Verb::Serve(_)
+        | Verb::RunDatabase { .. }
+        | Verb::Demo(_)
+        | Verb::Completions { .. } => {
             Err(Failure::usage("this verb does not speak with a cluster"))
         }
     }

@@ -1,10 +1,6 @@
 //! `aegis-updates demo`: forms a cluster, plays the acts, prints the report, and ends everything it
 //! began. Its status is 0 only when every verdict is good.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-
-use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::act::Act;
@@ -19,38 +15,9 @@ use super::scene::{CONNECTIONS, RATE_PER_S};
 use super::timings::Timings;
 #[cfg(feature = "sabotage")]
 use crate::base::sabotage::{self, Bug};
+use crate::cli::{ActName, DemoArgs, Exit};
 
-/// Rolls a real cluster of three daemons and three databases on this machine, and shows it.
-#[derive(Debug, Clone, Args)]
-pub struct Options {
-    /// Executable of the reference database, which `cargo xtask demo` builds.
-    #[arg(long)]
-    pub reference_node: PathBuf,
-    /// Play this act only, on a cluster of its own.
-    #[arg(long)]
-    pub act: Option<Name>,
-    /// Leave the directory with configurations, logs and data behind.
-    #[arg(long)]
-    pub keep: bool,
-    /// Plant a bug and play one act, which then must end otherwise.
-    #[cfg(feature = "sabotage")]
-    #[arg(long, value_parser = bug)]
-    pub sabotage: Option<Bug>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Name {
-    /// A roll.
-    A,
-    /// A release that is bad on the second node.
-    B,
-    /// The leader's daemon is killed in the middle.
-    C,
-    /// A finished roll is taken back.
-    D,
-}
-
-pub async fn run(options: Options) -> ExitCode {
+pub async fn run(options: DemoArgs) -> Exit {
     let ended = tokio::select! {
         ended = play(&options) => ended,
         name = stopped() => Err(Error(format!("stopped by {name}"))),
@@ -60,19 +27,19 @@ pub async fn run(options: Options) -> ExitCode {
             say("");
             say(report::render(&acts).trim_end());
             if report::is_as_it_should_be(&acts) {
-                ExitCode::SUCCESS
+                Exit::Reached
             } else {
-                ExitCode::FAILURE
+                Exit::Internal
             }
         }
         Err(error) => {
             say(&format!("the demo could not go on: {error}"));
-            ExitCode::FAILURE
+            Exit::Internal
         }
     }
 }
 
-async fn play(options: &Options) -> Result<Vec<Act>, Error> {
+async fn play(options: &DemoArgs) -> Result<Vec<Act>, Error> {
     let tools = tools(options)?;
     say(&tools.timings.to_string());
     say(&format!(
@@ -86,7 +53,7 @@ async fn play(options: &Options) -> Result<Vec<Act>, Error> {
     acts
 }
 
-async fn play_on(cluster: &mut Cluster, options: &Options) -> Result<Vec<Act>, Error> {
+async fn play_on(cluster: &mut Cluster, options: &DemoArgs) -> Result<Vec<Act>, Error> {
     #[cfg(feature = "sabotage")]
     if let Some(bug) = options.sabotage {
         say(&format!("planted in every daemon: {}", bug.name()));
@@ -94,10 +61,10 @@ async fn play_on(cluster: &mut Cluster, options: &Options) -> Result<Vec<Act>, E
     }
     let first = Recipe::sound("1.1.0");
     let played = match options.act {
-        Some(Name::A) => vec![acts::roll(cluster, &first).await?],
-        Some(Name::B) => vec![acts::bad_second(cluster).await?],
-        Some(Name::C) => vec![acts::leader_killed(cluster).await?],
-        Some(Name::D) => {
+        Some(ActName::A) => vec![acts::roll(cluster, &first).await?],
+        Some(ActName::B) => vec![acts::bad_second(cluster).await?],
+        Some(ActName::C) => vec![acts::leader_killed(cluster).await?],
+        Some(ActName::D) => {
             let rolled = acts::roll(cluster, &first).await?;
             let back = acts::taken_back(cluster, &rolled).await?;
             vec![rolled, back]
@@ -117,7 +84,7 @@ async fn play_on(cluster: &mut Cluster, options: &Options) -> Result<Vec<Act>, E
         .collect())
 }
 
-fn tools(options: &Options) -> Result<Tools, Error> {
+fn tools(options: &DemoArgs) -> Result<Tools, Error> {
     let updater = std::env::current_exe().map_err(Error::at("find", "this executable"))?;
     let reference_node = std::path::absolute(&options.reference_node)
         .map_err(Error::at("find", options.reference_node.display()))?;
@@ -143,12 +110,6 @@ fn betrayed_by(bug: Bug) -> Recipe {
         Bug::SkipDrain | Bug::LeaderFirst => Recipe::sound("1.1.0"),
         Bug::NoHealthVersion => Recipe::faulty("1.1.0", "wrong-version=1.0.9"),
     }
-}
-
-#[cfg(feature = "sabotage")]
-fn bug(text: &str) -> Result<Bug, String> {
-    let found = Bug::ALL.into_iter().find(|bug| bug.name() == text);
-    found.ok_or_else(|| format!("choose one of {}", Bug::ALL.map(Bug::name).join(", ")))
 }
 
 /// Returns at Ctrl-C or a request to end; whoever waits beside it is dropped, and everything with it.

@@ -45,7 +45,8 @@ impl Turn<'_> {
             memory.unhealthy_since_ms.get_or_insert(look.at_ms);
         }
         let wrong = proving.is_some_and(|wanted| {
-            look.database.healthy
+            !good
+                && look.database.healthy
                 && look.database.digest == Some(wanted.digest)
                 && look.database.version.as_ref() != Some(&wanted.version)
         });
@@ -180,6 +181,10 @@ impl Turn<'_> {
 impl Look {
     /// Healthy with this binary's version, and it is this binary.
     pub fn serves(&self, wanted: &Binary) -> bool {
+        #[cfg(feature = "sabotage")]
+        if crate::base::sabotage::Bug::NoHealthVersion.is_planted() {
+            return self.database.healthy && self.database.digest == Some(wanted.digest);
+        }
         self.healthy_binary().as_ref() == Some(wanted)
     }
 
