@@ -44,6 +44,10 @@ pub struct Driver {
 }
 
 /// What the parts of the driver that run beside it tell it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful wait in the channel at once"
+)]
 enum News {
     Input(Input),
     Looked(Option<Look>),

@@ -124,7 +124,7 @@ impl StrategyArgs {
             ("soak", duration(self.soak)),
             ("health_grace", duration(self.health_grace)),
         ]);
-        let flag = |set: bool| set.then(|| json!(true));
+        let flag = |set: bool| set.then_some(json!(true));
         let mut strategy = given([
             (
                 "max_unavailable",

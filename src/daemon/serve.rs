@@ -285,7 +285,8 @@ async fn settle(config: &Config, replica: &Replica, identity: &mut Identity) -> 
     let mut progress = replica.member().watch();
     while !replica.consensus().nodes.contains_key(&identity.member.0) {
         if progress.changed().await.is_err() {
-            return Ok(pending().await);
+            let never: std::convert::Infallible = pending().await;
+            match never {}
         }
     }
     if identity.founding.is_some() || !identity.established {

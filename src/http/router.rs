@@ -201,7 +201,7 @@ fn request_id(headers: &HeaderMap) -> String {
         .get("x-request-id")
         .and_then(|id| id.to_str().ok())
         .filter(usable);
-    given.map_or_else(|| random::hexadecimal::<8>(), str::to_owned)
+    given.map_or_else(random::hexadecimal::<8>, str::to_owned)
 }
 
 async fn not_found() -> Response<Body> {
