@@ -94,8 +94,7 @@ impl Executor {
             return Ok(Gave::Nothing);
         }
         let source = match from {
-            Source::Staged => self.places.artifacts.join(digest.to_string()),
-            Source::Backup => self.backup(digest),
+            Source::Staged | Source::Backup => self.kept(digest, from),
             Source::Running => match self.running().await? {
                 Some(running) => PathBuf::from(format!("/proc/{}/exe", running.life.pid)),
                 None => {
@@ -146,6 +145,17 @@ impl Executor {
         }
         apply_binary(&prepared).await.map_err(of_binary)?;
         Ok(Gave::Nothing)
+    }
+
+    /// The named place first. The other serves as well: a plan that takes another back stages what lies
+    /// among the backups, and a file of this digest is this binary wherever it lies.
+    fn kept(&self, digest: &Digest, from: Source) -> PathBuf {
+        let staged = self.places.artifacts.join(digest.to_string());
+        let (first, other) = match from {
+            Source::Backup => (self.backup(digest), staged),
+            Source::Staged | Source::Running => (staged, self.backup(digest)),
+        };
+        if first.exists() { first } else { other }
     }
 
     fn backup(&self, digest: &Digest) -> PathBuf {
