@@ -1,8 +1,9 @@
 //! A leader that is cut off, and a member left alone: what is answered, how soon, and with which word.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aegis_updates::control::service::{Consistency, Denied, Service, Unavailable};
+use tokio::time::Instant;
 
 use super::support::{Group, eventually, token};
 
