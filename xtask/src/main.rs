@@ -2,6 +2,7 @@
 //! nothing native, so that it can prepare a machine on which nothing else builds yet.
 
 mod demo;
+mod matrix;
 mod setup;
 mod test;
 
@@ -19,6 +20,7 @@ const USAGE: &str = "\
 usage: cargo xtask <verb> [arguments]
   test    set up, then format, lints and every test of the workspace, counted per net
   demo    set up, build, and run `aegis-updates demo` with the arguments that follow
+  matrix  set up, then every cell of the crash matrix on real daemons (most of an hour)
   setup   install what the build needs, build RocksDB once, print the variables that use it";
 
 fn main() -> ExitCode {
@@ -37,6 +39,7 @@ fn dispatched(arguments: &[String]) -> Result<(), Failure> {
         Some((verb, rest)) => match verb.as_str() {
             "test" => test::verb(rest),
             "demo" => demo::verb(rest),
+            "matrix" => matrix::verb(rest),
             "setup" => setup::verb(rest),
             "help" | "--help" | "-h" => {
                 println!("{USAGE}");

@@ -141,7 +141,7 @@ impl Cluster {
     }
 
     /// Waits until the API of one host's daemon answers.
-    async fn answers(&mut self, name: &str) -> Result<(), Error> {
+    pub async fn answers(&mut self, name: &str) -> Result<(), Error> {
         let member = self.host(name)?.ports.api.address();
         let api = self.api.clone();
         let mut ended = None;

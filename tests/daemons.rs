@@ -1,0 +1,19 @@
+//! Real daemons beside real databases, all processes of their own, looked at from outside. The cluster
+//! and the eyes are the demo's; timings too, which are short and printed: election 500 to 1000 ms, a
+//! quorum grace of 6 s.
+
+mod support;
+
+#[path = "daemons/stage.rs"]
+mod stage;
+
+#[path = "daemons/roll.rs"]
+mod roll;
+
+#[path = "daemons/bystanders.rs"]
+mod bystanders;
+
+#[path = "daemons/expectation.rs"]
+mod expectation;
+#[path = "daemons/matrix.rs"]
+mod matrix;
