@@ -22,7 +22,7 @@ impl Turn<'_> {
     pub fn database(&self) -> Database {
         let seen = self.memory.look.as_ref().map(|look| look.database.clone());
         let mut database = seen.unwrap_or_default();
-        database.drained |= self.ledger.drained;
+        database.drained |= self.ledger.drained || !self.ledger.ready;
         database
     }
 

@@ -125,7 +125,12 @@ impl Turn<'_> {
         match (act, gave) {
             (Act::Prepare { digest, .. }, _) => self.ledger.prepared = Some(*digest),
             (Act::RemovePrepared, _) => self.ledger.prepared = None,
-            (Act::Undrain, _) => self.ledger.drained = false,
+            (Act::Undrain, _) => {
+                self.ledger.drained = false;
+                if let Some(look) = &mut self.memory.look {
+                    look.database.drained = false;
+                }
+            }
             (Act::Swap { digest, .. }, _) => {
                 self.ledger.prepared = None;
                 self.ledger.known.installed = Some(*digest);

@@ -256,9 +256,10 @@ fn free_slot(
         return Ok(());
     };
     let untouched = !acted && node.database.digest == slot.ran;
-    let how = if node.database.healthy {
+    // A healthy database that is still kept from traffic is as good as down.
+    let how = if node.database.healthy && !node.database.drained {
         "the host answered and the database is healthy"
-    } else if untouched {
+    } else if untouched && !node.database.healthy {
         "the host answered and never touched the database"
     } else {
         return Ok(());
