@@ -20,6 +20,10 @@ pub fn settle(state: &mut State, context: &mut Context<'_>) {
     let Some(plan) = state.live_plan().cloned() else {
         return;
     };
+    let _ = count_retried_in(state, context, &plan);
+    let Some(plan) = state.live_plan().cloned() else {
+        return;
+    };
     let _ = put_untouched_back(state, context, &plan);
     let Some(plan) = state.live_plan().cloned() else {
         return;
@@ -80,6 +84,40 @@ fn react(state: &mut State, context: &mut Context<'_>, plan: &Plan) -> Result<()
         plan.detail = Some(format!("{name} failed: {class}: {detail}"));
         Ok(())
     })
+}
+
+/// A node that was about to be tried again when the plan turned, and runs the plan's binary from the first
+/// try: it goes back like any other.
+fn count_retried_in(
+    state: &mut State,
+    context: &mut Context<'_>,
+    plan: &Plan,
+) -> Result<(), Refusal> {
+    if plan.status != Status::RollingBack {
+        return Ok(());
+    }
+    let left: Vec<NodeName> = plan
+        .nodes
+        .iter()
+        .filter(|(name, node)| {
+            let waits = matches!(
+                node.status,
+                progress::Status::Pending | progress::Status::Staging | progress::Status::Staged
+            );
+            let runs = state.nodes.get(*name).and_then(|node| node.database.digest);
+            let new = plan.target_of(name).map(|target| target.digest);
+            let old = node.rollback_target.as_ref().map(|target| target.digest);
+            waits && node.begun && plan.takes_back(name) && runs == new && new != old
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in left {
+        let detail = "the plan turned before it was tried again".to_owned();
+        move_node(state, context, plan.id, &name, |status| {
+            status.fail(Class::ManualRollbackRequested, detail)
+        })?;
+    }
+    Ok(())
 }
 
 /// A failed node whose database was never touched runs its rollback target: it is back already.
