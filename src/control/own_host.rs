@@ -16,6 +16,7 @@ use crate::base::ids::NodeName;
 use crate::fleet::intent::Begin;
 use crate::fleet::observation::Observation;
 use crate::fleet::view::Sample;
+use crate::machine::refusal::Refusal;
 
 pub struct OwnHost {
     pub station: Arc<Station>,
@@ -60,6 +61,10 @@ impl Link for OwnHost {
         Box::pin(async move {
             match self.station.observe(observation).await {
                 Ok(()) => Told::Taken,
+                // The report itself is fine; it came before the term's first word, and is sent again.
+                Err(Unobserved::Refused(refusal @ Refusal::TermNotOpen)) => {
+                    Told::Undelivered(refusal.to_string())
+                }
                 Err(Unobserved::Refused(refusal)) => Told::Refused(refusal.to_string()),
                 Err(Unobserved::Unavailable(lost)) => lost_as_told(lost),
             }
