@@ -55,6 +55,10 @@ pub fn give_up(
     if found.status != Status::InProgress {
         return Err(stale(format!("plan {plan} is {}", found.status)));
     }
+    let status = &progress(state, plan, name)?.status;
+    if status.skip(String::new()).is_err() {
+        return Err(stale(format!("{name} is {}", status.name())));
+    }
     match found.strategy.on_unreachable {
         OnUnreachable::Pause => move_plan(state, context, plan, |plan| {
             plan.pause(plan.notice_until_run_ms.is_some())?;
