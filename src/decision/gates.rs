@@ -4,10 +4,11 @@
 use crate::base::ids::NodeName;
 use crate::base::limits::QUORUM_ACK_AGE_MAX;
 use crate::base::numbers::majority;
-use crate::decision::quorum;
+use crate::decision::{order, quorum};
 use crate::fleet::intent::Evidence;
 use crate::fleet::node::Node;
 use crate::fleet::view::ClusterView;
+use crate::machine::handle::take::previous_wave;
 use crate::machine::state::State;
 use crate::plans::gates::{Gate, Red};
 use crate::plans::plan::Plan;
@@ -21,6 +22,9 @@ pub fn for_update(state: &State, view: &ClusterView, plan: &Plan, node: &Node) -
     red.extend(databases(state, view, plan, node).err());
     red.extend(outsiders(state, view, plan, node).err());
     red.extend(slot(state, plan, node).err());
+    if !order::is_sick(view, node) {
+        red.extend(previous_wave(state, plan, &node.name).err());
+    }
     red.extend(membership(state, view).err());
     red.extend(quorum::is_being_lost(state, view, plan).err());
     red.extend(safe_to_stop(view, node).err());

@@ -24,10 +24,11 @@ pub fn forward<'a>(
             Order::Zone => node.zone.clone(),
             Order::Name => None,
         };
+        // Within its wave only: the next wave waits for the whole one, the leader's node included.
         (
             !is_sick(view, node),
-            leads(view, node),
             zone,
+            leads(view, node),
             node.name.clone(),
         )
     });

@@ -166,7 +166,15 @@ fn may_take(state: &State, context: &Context<'_>, take: &Take) -> Result<(), Ref
             if !free {
                 return Err(shut(Gate::Slot, "no slot is free"));
             }
-            previous_wave(state, plan, &node.name)?;
+            others_are_known(state, plan, take)?;
+            // "Unhealthy first" outranks the order of zones.
+            let sick = take
+                .evidence
+                .iter()
+                .any(|seen| seen.node == take.node && !seen.healthy);
+            if !sick {
+                previous_wave(state, plan, &node.name).map_err(|red| Refusal::GateShut { red })?;
+            }
         }
         Purpose::Rollback { marked } => {
             if plan.status != Status::RollingBack
@@ -201,17 +209,33 @@ fn may_take(state: &State, context: &Context<'_>, take: &Take) -> Result<(), Ref
     Ok(())
 }
 
+/// A node that gave its slot back since the decision is not covered by its evidence: it is decided anew.
+fn others_are_known(state: &State, plan: &Plan, take: &Take) -> Result<(), Refusal> {
+    let seen = |name: &NodeName| take.evidence.iter().any(|seen| seen.node == *name);
+    let skipped = |name: &NodeName| {
+        let found = plan.nodes.get(name);
+        found.is_some_and(|node| matches!(node.status, progress::Status::Skipped { .. }))
+    };
+    let unknown = state
+        .slots_free_nodes(&take.node)
+        .find(|node| !seen(&node.name) && !skipped(&node.name));
+    unknown.map_or(Ok(()), |node| {
+        let detail = format!("the decision did not see {}", node.name);
+        Err(shut(Gate::Outsiders, &detail))
+    })
+}
+
 /// With zones as waves, every node of an earlier zone is Updated before a later one is taken.
-fn previous_wave(state: &State, plan: &Plan, name: &NodeName) -> Result<(), Refusal> {
+pub fn previous_wave(state: &State, plan: &Plan, name: &NodeName) -> Result<(), Red> {
     if plan.strategy.order != Order::Zone {
         return Ok(());
     }
-    let zone = &state.node(name)?.zone;
+    let zone = state.nodes.get(name).and_then(|node| node.zone.as_ref());
     let behind = plan.nodes.iter().find(|(other, progress)| {
         let earlier = state
             .nodes
             .get(*other)
-            .is_some_and(|other| other.zone < *zone);
+            .is_some_and(|other| other.zone.as_ref() < zone);
         earlier
             && !matches!(
                 progress.status,
@@ -219,9 +243,9 @@ fn previous_wave(state: &State, plan: &Plan, name: &NodeName) -> Result<(), Refu
             )
     });
     behind.map_or(Ok(()), |(other, _)| {
-        Err(shut(
+        Err(Red::new(
             Gate::PreviousWave,
-            &format!("{other} of an earlier zone is not updated"),
+            format!("{other} of an earlier zone is not updated"),
         ))
     })
 }
