@@ -4,6 +4,7 @@
 mod demo;
 mod matrix;
 mod setup;
+mod simulate;
 mod test;
 
 mod nets;
@@ -19,6 +20,7 @@ use step::{Failure, say};
 const USAGE: &str = "\
 usage: cargo xtask <verb> [arguments]
   test    set up, then format, lints and every test of the workspace, counted per net
+  simulate [--seeds N] [--from N] [--trace LINES]: the simulation, seed by seed
   demo    set up, build, and run `aegis-updates demo` with the arguments that follow
   matrix  set up, then every cell of the crash matrix on real daemons (most of an hour)
   setup   install what the build needs, build RocksDB once, print the variables that use it";
@@ -41,6 +43,7 @@ fn dispatched(arguments: &[String]) -> Result<(), Failure> {
             "demo" => demo::verb(rest),
             "matrix" => matrix::verb(rest),
             "setup" => setup::verb(rest),
+            "simulate" => simulate::verb(rest),
             "help" | "--help" | "-h" => {
                 println!("{USAGE}");
                 Ok(())

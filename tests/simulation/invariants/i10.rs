@@ -1,0 +1,119 @@
+//! I10: a final plan says which nodes run what. `Completed` only if the last health of each node carried the
+//! plan's version; `RolledBack` only if none is left on the new binary.
+
+use aegis_updates::base::digest::Digest;
+use aegis_updates::journal::fact::Fact;
+use aegis_updates::machine::state::State;
+use aegis_updates::plans::plan::{Plan, Status};
+use aegis_updates::plans::progress;
+use aegis_updates::plans::spec::Kind;
+
+use crate::oracle::Step;
+use crate::world::World;
+
+/// What the log itself says at the entry that ended a plan.
+pub fn judge_state(step: &Step<'_>) -> Result<(), String> {
+    for record in step.facts {
+        if let Fact::PlanStatus { plan, .. } = &record.fact
+            && let Some(plan) = step.after.plans.get(plan)
+        {
+            ended_truly(step.after, plan)?;
+        }
+    }
+    Ok(())
+}
+
+pub fn ended_truly(state: &State, plan: &Plan) -> Result<(), String> {
+    for (name, progress) in &plan.nodes {
+        let Some(node) = state.nodes.get(name) else {
+            continue;
+        };
+        let Some(target) = plan.target_of(name) else {
+            continue;
+        };
+        match plan.status {
+            Status::Completed => {
+                let version = node.database.version.as_deref() == Some(target.version.as_str());
+                // The newest report may say that it fell ill since, but not that it runs something else.
+                let fell_ill = !node.database.healthy && node.database.version.is_none();
+                if progress.status != progress::Status::Updated || (!version && !fell_ill) {
+                    return Err(format!(
+                        "{} is Completed, {name} is {} and said {:?}",
+                        plan.id,
+                        progress.status.name(),
+                        node.database.version
+                    ));
+                }
+            }
+            Status::RolledBack if plan.kind == Kind::Update => {
+                let moved = progress
+                    .rollback_target
+                    .as_ref()
+                    .is_some_and(|back| back.digest != target.digest);
+                if moved && progress.begun && node.database.digest == Some(target.digest) {
+                    return Err(format!("{} is RolledBack, {name} runs its binary", plan.id));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What the hosts really run when a plan has just ended.
+pub fn judge(world: &mut World) {
+    let found = world
+        .oracle
+        .state
+        .plans
+        .values()
+        .next_back()
+        .and_then(|plan| {
+            plan.nodes.keys().find_map(|name| {
+                let member = world
+                    .members
+                    .iter()
+                    .find(|member| member.name == *name && !member.removed)?;
+                let process = member.host.process.as_ref();
+                let target = plan.target_of(name)?;
+                let runs = Runs {
+                    installed: member.host.installed,
+                    says: process.map(super::super::world::host::Process::says_version),
+                };
+                really(plan, name.as_str(), &runs, target.digest, &target.version).err()
+            })
+        });
+    if let Some(detail) = found {
+        world.oracle.broken("I10", detail);
+    }
+}
+
+pub struct Runs {
+    pub installed: Option<Digest>,
+    pub says: Option<String>,
+}
+
+pub fn really(
+    plan: &Plan,
+    name: &str,
+    runs: &Runs,
+    digest: Digest,
+    version: &str,
+) -> Result<(), String> {
+    if plan.status != Status::Completed {
+        return Ok(());
+    }
+    if runs.installed != Some(digest) {
+        return Err(format!(
+            "{} is Completed, {name} has {:?} installed",
+            plan.id, runs.installed
+        ));
+    }
+    if runs.says.as_ref().is_some_and(|says| says != version) {
+        return Err(format!(
+            "{} is Completed at {version}, {name} says {:?}",
+            plan.id, runs.says
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! I11: after the faults stop, every plan reaches a final or operator-wait status within the bound of its
+//! deadlines, no node is left drained, and no rollback runs into its deadline while its hosts are there.
+
+use aegis_updates::plans::plan::{Plan, Status};
+
+use crate::world::World;
+use crate::world::member::Member;
+
+/// What does not rest, if anything.
+pub fn unrest(world: &World) -> Option<String> {
+    let moving = world.oracle.state.plans.values().find_map(moves);
+    if moving.is_some() {
+        return moving.map(|what| format!("{what}; {}", waits(world)));
+    }
+    world
+        .members
+        .iter()
+        .filter(|member| !member.removed && member.has_power())
+        .find_map(|member| left_out(member, world.now))
+}
+
+pub fn moves(plan: &Plan) -> Option<String> {
+    match plan.status {
+        Status::InProgress | Status::RollingBack => Some(format!("{} is {}", plan.id, plan.status)),
+        Status::Paused { .. } if plan.cancelling => Some(format!("{} is being cancelled", plan.id)),
+        _ => None,
+    }
+}
+
+/// A host that is there, whose database is healthy, and that still keeps traffic away.
+pub fn left_out(member: &Member, now_ms: u64) -> Option<String> {
+    let host = &member.host;
+    let kept_away = host.drained || !host.ready;
+    (kept_away && host.is_healthy(now_ms)).then(|| {
+        format!(
+            "{} is left drained={} ready={}",
+            member.name, host.drained, host.ready
+        )
+    })
+}
+
+/// A rollback that ran into its deadline in the quiet phase, though every host was there.
+pub fn overdue(detail: &str, hosts_all_there: bool) -> Result<(), String> {
+    if hosts_all_there && detail.contains("rollback_deadline passed") {
+        return Err(format!(
+            "a rollback did not converge without faults: {detail}"
+        ));
+    }
+    Ok(())
+}
+
+fn waits(world: &World) -> String {
+    let waits: Vec<String> = world
+        .waits
+        .iter()
+        .map(|wait| format!("{} {:?}: {}", wait.code, wait.subject, wait.detail))
+        .collect();
+    format!("waits: {}", waits.join("; "))
+}

@@ -1,0 +1,104 @@
+//! I22: no begin is accepted without quorum; a change of leader, a clock jump or an outage up to the grace rolls
+//! back, fails and repeats nothing.
+
+use aegis_updates::base::limits::{QUORUM_ACK_AGE_MAX, RECONNECT_GRACE};
+use aegis_updates::journal::fact::Fact;
+use aegis_updates::machine::command::Command;
+
+use crate::oracle::Step;
+
+/// What the clocks of a real group may differ by between append and commit.
+const SLACK_MS: u64 = 100;
+
+/// A leader appended a begin; a majority had answered it this long ago.
+pub fn quorum_behind(age_ms: u64) -> Result<(), String> {
+    if age_ms <= QUORUM_ACK_AGE_MAX.0 {
+        return Ok(());
+    }
+    Err(format!(
+        "a begin was appended {age_ms} ms after a majority last answered"
+    ))
+}
+
+pub fn judge(step: &Step<'_>) -> Result<(), String> {
+    for record in step.facts {
+        match &record.fact {
+            Fact::QuorumLost { cause, .. } if cause.contains("voters") => gap_was_real(step)?,
+            Fact::PlanStatus {
+                plan,
+                detail: Some(detail),
+                ..
+            } if detail.contains("progress_deadline") => {
+                let (since_ms, _) = step.times.progressed.get(plan).copied().unwrap_or_default();
+                let allowed = step
+                    .after
+                    .plans
+                    .get(plan)
+                    .map_or(0, |plan| plan.strategy.progress_deadline.0);
+                // The entry itself has just moved it, so a fresh time is the pause's own.
+                if since_ms != step.now_ms && step.now_ms - since_ms + SLACK_MS < allowed {
+                    return Err(format!(
+                        "progress_deadline after {} ms",
+                        step.now_ms - since_ms
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    late_was_late(step)?;
+    run_is_slow(step)
+}
+
+/// Quorum loss by the log: the real time without an entry was longer than the grace.
+fn gap_was_real(step: &Step<'_>) -> Result<(), String> {
+    let grace = step
+        .after
+        .head
+        .cluster
+        .as_ref()
+        .map_or(0, |cluster| cluster.settings.quorum_loss_grace_ms);
+    let idle = step.now_ms - step.times.appended_ms;
+    if idle.max(step.times.tick_ms) + SLACK_MS > grace {
+        return Ok(());
+    }
+    Err(format!(
+        "quorum called lost {idle} ms after the newest entry, the grace is {grace} ms"
+    ))
+}
+
+/// A host called late had at least the time in which it may reconnect.
+fn late_was_late(step: &Step<'_>) -> Result<(), String> {
+    let (
+        Command::FailNode {
+            plan, node, detail, ..
+        },
+        Ok(_),
+    ) = (step.command, step.result)
+    else {
+        return Ok(());
+    };
+    let Some((since_ms, _)) = step.times.since.get(&(*plan, node.clone())) else {
+        return Ok(());
+    };
+    let had = step.appended_ms.saturating_sub(*since_ms);
+    if !detail.starts_with("no answer")
+        || *since_ms >= step.appended_ms
+        || had + SLACK_MS >= RECONNECT_GRACE.0
+    {
+        return Ok(());
+    }
+    Err(format!("{node} was called late after {had} ms"))
+}
+
+/// `run` never outruns real time, whatever the wall clocks did.
+fn run_is_slow(step: &Step<'_>) -> Result<(), String> {
+    let run_ms = step.after.head.clock.run_ms;
+    if run_ms <= step.now_ms + SLACK_MS {
+        return Ok(());
+    }
+    Err(format!(
+        "run time {run_ms} ms is ahead of real time {} ms",
+        step.now_ms
+    ))
+}

@@ -1,0 +1,118 @@
+//! What really happened, in virtual real time, seen by nobody in the world: which database served when, who
+//! stopped it, which act ran. The invariants that the log cannot judge rest on it.
+
+use std::collections::BTreeMap;
+
+use aegis_updates::base::digest::Digest;
+use aegis_updates::base::ids::{Generation, MemberId};
+
+use crate::invariants::{i07, i08};
+
+use super::member::Member;
+
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// At the host's last look its database was healthy.
+    pub healthy_at_last_look: bool,
+    /// Its daemon took it from traffic, and it has not served since.
+    pub down_by_plan: bool,
+    pub alive_ms: u64,
+    /// Every start by us: when, and of what.
+    pub starts: Vec<(u64, Digest)>,
+    pub newest_acting: Generation,
+    pub swaps: BTreeMap<(Generation, Digest), u32>,
+    pub stops: BTreeMap<Generation, u32>,
+}
+
+#[derive(Debug, Default)]
+pub struct Truth {
+    pub hosts: BTreeMap<MemberId, Seen>,
+    /// The most nodes ever down by plan at once.
+    pub down_max: usize,
+    pub wrong: Vec<(&'static str, String)>,
+}
+
+impl Truth {
+    fn host(&mut self, id: MemberId) -> &mut Seen {
+        self.hosts.entry(id).or_default()
+    }
+
+    pub fn looked(&mut self, id: MemberId, healthy: bool) {
+        self.host(id).healthy_at_last_look = healthy;
+    }
+
+    pub fn last_alive_ms(&self, id: MemberId) -> u64 {
+        self.hosts.get(&id).map_or(0, |seen| seen.alive_ms)
+    }
+
+    /// A daemon changed whether its database takes traffic.
+    pub fn traffic(&mut self, id: MemberId, members: &[Member], now_ms: u64, away: bool) {
+        let seen = self.host(id);
+        if away && seen.healthy_at_last_look {
+            seen.down_by_plan = true;
+        }
+        self.beat(members, now_ms);
+    }
+
+    /// Looks at every database: one that serves is no longer down by anybody's plan.
+    pub fn beat(&mut self, members: &[Member], now_ms: u64) {
+        for member in members {
+            let seen = self.hosts.entry(member.id).or_default();
+            if member.host.is_healthy(now_ms) {
+                seen.alive_ms = now_ms;
+            }
+            if member.host.serves(now_ms) {
+                seen.down_by_plan = false;
+            }
+        }
+        self.down_max = self.down_max.max(self.down_by_plan().count());
+    }
+
+    pub fn down_by_plan(&self) -> impl Iterator<Item = MemberId> {
+        self.hosts
+            .iter()
+            .filter(|(_, seen)| seen.down_by_plan)
+            .map(|(id, _)| *id)
+    }
+
+    /// An operator took a host's place in the budget away on their own word.
+    pub fn written_off(&mut self, id: MemberId) {
+        self.host(id).down_by_plan = false;
+    }
+
+    pub fn act_starts(&mut self, id: MemberId, generation: Generation, running: Option<u64>) {
+        let seen = self.host(id);
+        let judged = i07::judge(generation, seen.newest_acting, running);
+        seen.newest_acting = seen.newest_acting.max(generation);
+        if let Err(detail) = judged {
+            self.wrong.push(("I7", format!("member {id}: {detail}")));
+        }
+    }
+
+    /// A rename with effect.
+    pub fn swapped(&mut self, id: MemberId, generation: Generation, to: Digest, alone: bool) {
+        let times = self.host(id).swaps.entry((generation, to)).or_default();
+        *times += 1;
+        let judged = i08::judge("swap", *times, 1, alone);
+        self.judged("I8", id, judged);
+    }
+
+    /// A stop of a living process, with effect.
+    pub fn stopped(&mut self, id: MemberId, generation: Generation, allowed: u32, alone: bool) {
+        let times = self.host(id).stops.entry(generation).or_default();
+        *times += 1;
+        let judged = i08::judge("stop", *times, allowed, alone);
+        self.judged("I8", id, judged);
+    }
+
+    pub fn judged(&mut self, invariant: &'static str, id: MemberId, judged: Result<(), String>) {
+        if let Err(detail) = judged {
+            self.wrong
+                .push((invariant, format!("member {id}: {detail}")));
+        }
+    }
+
+    pub fn started(&mut self, id: MemberId, now_ms: u64, what: Digest) {
+        self.host(id).starts.push((now_ms, what));
+    }
+}
