@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::clock::idle_ms;
-use super::replica::{Replica, Unwritten, millis};
+use super::replica::{Replica, Unwritten};
 use crate::base::limits::TICK_INTERVAL;
 use crate::machine::command::Command;
 use crate::machine::state::State;
@@ -61,43 +61,57 @@ pub async fn open(replica: &Replica) -> bool {
 
 /// Commits a tick each second while something waits for `run`, one in flight, until `stop` changes.
 pub async fn tick(replica: Replica, mut stop: watch::Receiver<bool>) {
-    let mut previous = (0, 0);
+    let mut previous = Took::default();
+    let mut due_ms = boot_ms(&replica);
     loop {
-        let due = Instant::now() + TICK_INTERVAL.as_duration();
+        let again = Instant::now() + TICK_INTERVAL.as_duration();
+        let next_ms = boot_ms(&replica) + TICK_INTERVAL.0;
         tokio::select! {
             _ = stop.changed() => return,
-            took = one_tick(&replica, previous) => previous = took,
+            took = one_tick(&replica, previous, due_ms) => previous = took,
         }
+        due_ms = next_ms.max(boot_ms(&replica));
         tokio::select! {
             _ = stop.changed() => return,
-            () = sleep_until(due) => {}
+            () = sleep_until(again) => {}
         }
     }
 }
 
-/// The term of the last tick and how long it took, in milliseconds. A tick of another term is not this
-/// leader's to tell of: the term's opening says what happened before it.
-type Took = (u64, u64);
+/// How long a leader's last tick took to be committed, and in which term. A tick of another term is not
+/// this leader's to tell of: the term's opening says what happened before it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Took {
+    term: u64,
+    ms: u64,
+}
 
-async fn one_tick(replica: &Replica, previous: Took) -> Took {
+/// A tick is reckoned from when it was due. It may be late because consensus refuses entries while the
+/// leader knows that its quorum is away, or because this host was frozen together with the others and
+/// nobody could be elected meanwhile: either way nothing was committed, and it is the same outage. What is
+/// late already is told by the tick itself, and how long its commit took by the next.
+async fn one_tick(replica: &Replica, previous: Took, due_ms: u64) -> Took {
     let Some(term) = replica.opened_term() else {
-        return (0, 0);
+        return Took::default();
     };
     if !waits_for_run(&replica.state()) {
-        return (0, 0);
+        return Took { term, ms: 0 };
     }
-    let previous_ms = if previous.0 == term { previous.1 } else { 0 };
-    // Consensus refuses an entry while the leader knows that its quorum is away. That time counts as if
-    // the tick had been appended: it is the same outage.
-    let begun = Instant::now();
+    let (told_ms, due_ms) = match previous.term == term {
+        true => (previous.ms, due_ms),
+        false => (0, boot_ms(replica)),
+    };
+    let late_ms = || boot_ms(replica).saturating_sub(due_ms);
     let mut leaving = replica.member().watch();
     loop {
+        let late_before_ms = late_ms();
+        let previous_ms = told_ms.max(late_before_ms);
         let call = replica.own(Command::Tick { previous_ms });
         let proposed = replica.propose_in(term, call, Instant::now() + TICK_TIMEOUT);
         let outcome = tokio::select! {
             outcome = proposed => outcome,
             _ = leaving.wait_for(|now| now.term != term || now.role != Role::Leader) => {
-                return (0, 0);
+                return Took::default();
             }
         };
         match outcome {
@@ -105,14 +119,31 @@ async fn one_tick(replica: &Replica, previous: Took) -> Took {
                 if let Err(refusal) = written.result {
                     tracing::debug!(%refusal, "a tick was refused");
                 }
-                return (term, millis(begun.elapsed()));
+                return Took {
+                    term,
+                    ms: untold(late_ms(), late_before_ms),
+                };
             }
             Err(Unwritten::Never(_)) if replica.opened_term() == Some(term) => {
                 sleep(TICK_AGAIN).await;
             }
-            Err(_) => return (0, 0),
+            Err(_) => return Took::default(),
         }
     }
+}
+
+/// What the next tick has to tell of one that was committed `total_ms` after it was due: nothing when the
+/// tick itself told nearly all of it, or one outage would be judged twice.
+const fn untold(total_ms: u64, told_ms: u64) -> u64 {
+    if told_ms > 0 && total_ms.saturating_sub(told_ms) <= TICK_INTERVAL.0 {
+        0
+    } else {
+        total_ms
+    }
+}
+
+fn boot_ms(replica: &Replica) -> u64 {
+    replica.clock().now().boottime_ms
 }
 
 /// A deadline in `run` time is pending: a plan moves, a notice runs, or a node is in hand.
@@ -124,4 +155,17 @@ fn waits_for_run(state: &State) -> bool {
     moving
         || plan.notice_until_run_ms.is_some()
         || state.nodes.values().any(|node| node.slot.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::untold;
+
+    #[test]
+    fn an_outage_is_told_once_and_whole() {
+        assert_eq!(untold(3, 0), 3);
+        assert_eq!(untold(12_000, 0), 12_000);
+        assert_eq!(untold(12_040, 12_000), 0);
+        assert_eq!(untold(12_000, 6_000), 12_000);
+    }
 }
