@@ -114,8 +114,8 @@ impl World {
     }
 
     pub fn next_fault(&mut self) {
-        if self.setting.fault_rate > 0 {
-            let gap = self.random.between(500, 14_000) * 100 / self.setting.fault_rate;
+        let spread = self.random.between(500, 14_000) * 100;
+        if let Some(gap) = spread.checked_div(self.setting.fault_rate) {
             self.at_time(self.now + gap, Event::Fault);
         }
     }

@@ -179,7 +179,7 @@ impl World {
                     lead.previous_tick_ms = now - appended_ms;
                 }
             }
-            if member.applied % COMPARED_EVERY == 0 {
+            if member.applied.is_multiple_of(COMPARED_EVERY) {
                 let digest = image::digest(&member.state);
                 let index = member.applied;
                 self.oracle.compare(id, index, digest);

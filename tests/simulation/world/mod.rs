@@ -170,7 +170,7 @@ impl World {
             if self.now > end {
                 break;
             }
-            if self.now > self.setting.faults_end_ms && self.coverage.events % 16 == 0 {
+            if self.now > self.setting.faults_end_ms && self.coverage.events.is_multiple_of(16) {
                 if i11::unrest(self).is_none() {
                     let since = *rests_since.get_or_insert(self.now);
                     if self.now - since >= REST_MS {
