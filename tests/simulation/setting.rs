@@ -34,7 +34,11 @@ pub struct Setting {
 impl Setting {
     pub fn draw(random: &mut Random) -> Self {
         let hosts: usize = *random.pick(&[2, 3, 3, 3, 4, 5, 5]).unwrap_or(&3);
-        let voters = if hosts.is_multiple_of(2) { hosts - 1 } else { hosts };
+        let voters = if hosts.is_multiple_of(2) {
+            hosts - 1
+        } else {
+            hosts
+        };
         let mut shelf = Shelf::new();
         let old = shelve(&mut shelf, "1.0.0", Behaviour::Good, BTreeMap::new());
         let asked = vec![
@@ -69,7 +73,11 @@ pub fn plain(hosts: usize) -> Setting {
     }
     Setting {
         hosts,
-        voters: if hosts.is_multiple_of(2) { hosts - 1 } else { hosts },
+        voters: if hosts.is_multiple_of(2) {
+            hosts - 1
+        } else {
+            hosts
+        },
         strategy: Strategy {
             deadlines: deadlines(),
             unreachable_after: Millis(25_000),
