@@ -3,12 +3,12 @@
 use std::error::Error;
 
 const SEED: &str = include_str!("library/seed.txt");
-const EXAMPLE: &str = include_str!("library/example.rs");
+const EXAMPLE: &str = include_str!("library/example.txt");
 
 /// The example between its braces, compiled as the seed prints it.
 #[allow(unused_variables)]
 async fn as_printed() -> Result<(), Box<dyn Error>> {
-    include!("library/example.rs");
+    include!("library/example.txt");
     Ok(())
 }
 
