@@ -97,9 +97,6 @@ impl Turn<'_> {
     }
 
     fn stop(&mut self, work: &Work, look: &Look, wanted: Digest) -> Flow {
-        let Some(process) = look.process else {
-            return self.next_part();
-        };
         if let Some(failure) = &work.failure {
             return match self.fresh_look() {
                 None => Flow::Wait,
@@ -109,8 +106,8 @@ impl Turn<'_> {
                 }
             };
         }
-        let replaced = work.replaces.is_some_and(|old| !old.is(&process));
-        if replaced && look.database.digest == Some(wanted) {
+        let replaced = |process| work.replaces.is_some_and(|old| !old.is(&process));
+        if look.process.is_some_and(replaced) && look.database.digest == Some(wanted) {
             // Stopped and started in an earlier life of the daemon.
             self.ledger.swapped = false;
             return self.enter(Step::Verifying);
@@ -118,9 +115,13 @@ impl Turn<'_> {
         if let Some(flow) = self.look_again(work) {
             return flow;
         }
-        self.change(|work| {
-            work.replaces.get_or_insert(process);
-        });
+        if let Some(process) = look.process {
+            self.change(|work| {
+                work.replaces.get_or_insert(process);
+            });
+        }
+        // Also when none runs: its supervisor may have started the old file since that look, or may be
+        // about to start a file by itself.
         self.run_for_work(Act::Stop {
             timeout: work.intent.deadlines.stop,
         })

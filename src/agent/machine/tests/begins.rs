@@ -224,6 +224,18 @@ fn a_database_that_is_down_is_neither_drained_nor_flushed() {
     rig.crash();
     rig.intend(rollback(true));
     assert!(matches!(rig.finish(), Answer::RolledBack { .. }));
-    assert_eq!(rig.acts, ["prepare", "swap", "start"]);
+    assert_eq!(rig.acts, ["prepare", "swap", "stop", "start"]);
     assert_eq!(rig.running, Some(old().digest));
+}
+
+#[test]
+fn a_database_that_its_supervisor_starts_unseen_before_the_rename_is_stopped() {
+    let mut rig = Rig::new();
+    rig.running = None;
+    rig.crash();
+    rig.revives_before = Some("swap");
+    rig.intend(update());
+    assert!(matches!(rig.finish(), Answer::Updated { .. }));
+    assert_eq!((rig.starts, rig.running), (1, Some(new().digest)));
+    rig.assert_clean();
 }

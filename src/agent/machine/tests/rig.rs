@@ -84,6 +84,8 @@ pub struct Rig {
     pub dies: Option<(&'static str, Dies)>,
     /// Every binary becomes healthy when this act is done.
     pub heals_at: Option<&'static str>,
+    /// The supervisor starts what is installed just before this act, once.
+    pub revives_before: Option<&'static str>,
     /// An act that does not end, by name; then the one that has not ended.
     held_name: Option<&'static str>,
     held: Option<(u64, Act)>,
@@ -128,6 +130,7 @@ impl Rig {
             failures: Vec::new(),
             dies: None,
             heals_at: None,
+            revives_before: None,
             held_name: None,
             held: None,
             kept: true,
@@ -320,6 +323,9 @@ impl Rig {
         }
         if self.heals_at == Some(name) {
             self.sick.clear();
+        }
+        if self.revives_before.take_if(|at| *at == name).is_some() {
+            self.running.get_or_insert(self.installed);
         }
         let planned = self.failures.iter().position(|(at, _)| *at == name);
         let result = match planned {
