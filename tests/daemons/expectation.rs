@@ -73,10 +73,15 @@ impl Cell {
         let starts = match (self.victim, self.step) {
             (Victim::Daemon, _) => 1..=1,
             (Victim::Database | Victim::Both, step) => match step {
-                Step::Staging | Step::Draining => 2..=2,
-                // The fact travels while the host goes on: the blow may fall on the old process before
-                // or during its stop, or on the new one.
-                Step::Flushing | Step::BackingUp | Step::Swapping | Step::Restarting => 1..=2,
+                Step::Staging => 2..=2,
+                // A database that is down has nothing to drain, so the next start may be the plan's own.
+                // And the fact travels while the host goes on: the blow may fall on the old process
+                // before or during its stop, or on the new one.
+                Step::Draining
+                | Step::Flushing
+                | Step::BackingUp
+                | Step::Swapping
+                | Step::Restarting => 1..=2,
                 Step::Verifying | Step::Rejoining | Step::Soaking => 2..=2,
             },
         };

@@ -93,16 +93,16 @@ async fn play(cluster: &mut Cluster, cell: Cell, version: &str) -> Result<String
     };
     let ended = until(&mut journal, begin, BOUND, ends).await;
     let took = struck.elapsed();
-    let status = match ended {
+    let (status, why) = match ended {
         Ok(Record {
-            fact: Fact::PlanStatus { to, .. },
+            fact: Fact::PlanStatus { to, detail, .. },
             ..
-        }) => to,
-        Ok(_) => "another fact".to_owned(),
+        }) => (to, detail.unwrap_or_default()),
+        Ok(_) => ("another fact".to_owned(), String::new()),
         Err(last) => return Err(format!("no end within {BOUND:?}; last: {last}")),
     };
     if status != expected.status {
-        return Err(format!("ended {status}, not {}", expected.status));
+        return Err(format!("ended {status}, not {}: {why}", expected.status));
     }
     stage::all_healthy(cluster, &observer).await;
     judge(&observer, &node, &release, from_ms, &expected.starts).map(|starts| {
