@@ -110,7 +110,7 @@ async fn a_drain_is_told_to_the_others_and_undone_by_a_heartbeat() {
     }
     let nobody = Peer {
         name: "gone".to_owned(),
-        address: crate::support::ports::Port::lease().address(),
+        address: crate::support::ports::lease().address(),
     };
     let error = adapter.drain(&[nobody, other]).await.unwrap_err();
     assert!(matches!(error, Error::Peers(failed) if failed.len() == 1 && failed[0].0 == "gone"));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use super::http::{self, Answer};
-use super::ports::Port;
+use super::ports::{self, Port};
 use super::wait::{wait_for, wait_until};
 
 /// Generous: the machine may be busy with other tests.
@@ -34,7 +34,7 @@ impl Place {
         fs::create_dir_all(&directory).expect("the node's directory can be created");
         Self {
             id: id.to_owned(),
-            port: Port::lease(),
+            port: ports::lease(),
             data_dir: directory.join("data"),
             log: directory.join("log"),
             peers: Vec::new(),
