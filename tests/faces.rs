@@ -19,7 +19,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use self::core::{Core, secret_of};
+use self::core::{Core, TTL_MS, secret_of};
 
 struct Face {
     core: Arc<Core>,
@@ -400,6 +400,18 @@ async fn a_revoked_token_opens_nothing() {
     );
     let told = face.ask(Some(Role::Viewer), "GET", "/whoami", "").await;
     assert_eq!(told.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_token_expires_though_nothing_is_appended_any_more() {
+    let face = Face::new();
+    face.core.pass(TTL_MS - 1);
+    let told = face.ask(Some(Role::Viewer), "GET", "/whoami", "").await;
+    assert_eq!(told.status, StatusCode::OK);
+    face.core.pass(1);
+    let told = face.ask(Some(Role::Viewer), "GET", "/whoami", "").await;
+    assert_eq!(told.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(told.body["code"], json!("unauthorized"));
 }
 
 #[test]

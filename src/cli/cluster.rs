@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::args::DEFAULT_CONFIG;
 use super::exit::{Exit, Failure};
-use super::output;
+use super::output::{self, Column};
+use super::say::note;
 use super::{Done, Session, confirm};
 use crate::base::duration::Millis;
 
@@ -53,63 +54,20 @@ pub enum ClusterVerb {
 }
 
 pub async fn run(session: &Session, verb: ClusterVerb) -> Done {
-    let format = session.globals.output;
+    let client = &session.client;
     match verb {
         ClusterVerb::Init { .. } | ClusterVerb::Join { .. } => {
             return Err(Failure::usage(
                 "this verb is carried out on the host itself",
             ));
         }
-        ClusterVerb::Show => {
-            let answer = session.client.get("/cluster").await?;
-            let columns = [
-                ("cluster", "cluster"),
-                ("incarnation", "incarnation"),
-                ("leader", "leader"),
-                ("term", "term"),
-                ("voters", "voters"),
-                ("learners", "learners"),
-                ("changing", "changing"),
-                ("live plan", "live_plan"),
-                ("asked", "asked.node"),
-                ("its role", "asked.role"),
-                ("applied", "asked.applied"),
-                ("quorum heard, ms ago", "asked.quorum_ack_age_ms"),
-                ("plaintext", "asked.insecure_plaintext"),
-            ];
-            output::fields(format, &answer, &answer, &columns);
-            output::note_age(&answer);
-        }
-        ClusterVerb::Members => {
-            let answer = session.client.get("/cluster/members").await?;
-            let columns = [
-                ("NODE", "node"),
-                ("MEMBER", "member"),
-                ("ROLE", "role"),
-                ("LEADS", "leads"),
-                ("PEER", "peer"),
-                ("API", "api"),
-                ("ZONE", "zone"),
-            ];
-            output::rows(format, &answer, &answer["members"], &columns);
-            output::note_age(&answer);
-        }
-        ClusterVerb::Leader => {
-            let answer = session.client.get("/cluster").await?;
-            output::fields(
-                format,
-                &answer,
-                &answer,
-                &[("leader", "leader"), ("term", "term")],
-            );
-            output::note_age(&answer);
-        }
+        ClusterVerb::Show => show(session, &SHOWN).await?,
+        ClusterVerb::Members => members(session).await?,
+        ClusterVerb::Leader => show(session, &[("leader", "leader"), ("term", "term")]).await?,
         ClusterVerb::Transfer { node } => {
-            session
-                .client
-                .post("/cluster/leader", &json!({ "to": node }))
-                .await?;
-            eprintln!("{node} leads");
+            let body = json!({ "to": node });
+            client.post("/cluster/leader", &body).await?;
+            note!("{node} leads");
         }
         ClusterVerb::Promote { node } => change(session, &node, "promote").await?,
         ClusterVerb::Demote { node } => {
@@ -118,18 +76,59 @@ pub async fn run(session: &Session, verb: ClusterVerb) -> Done {
         }
         ClusterVerb::Remove { node } => {
             confirm::by_name(session, &format!("{node} will not be a member any more.")).await?;
-            session
-                .client
-                .delete(&format!("/cluster/members/{node}"))
-                .await?;
+            client.delete(&format!("/cluster/members/{node}")).await?;
         }
         ClusterVerb::JoinToken { ttl } => {
             let body = json!({ "ttl": ttl.map(|ttl| ttl.to_string()) });
-            let answer = session.client.post("/cluster/join-tokens", &body).await?;
+            let answer = client.post("/cluster/join-tokens", &body).await?;
             super::token::print_secret(session, &answer);
         }
     }
     Ok(Exit::Reached)
+}
+
+const SHOWN: [Column; 13] = [
+    ("cluster", "cluster"),
+    ("incarnation", "incarnation"),
+    ("leader", "leader"),
+    ("term", "term"),
+    ("voters", "voters"),
+    ("learners", "learners"),
+    ("changing", "changing"),
+    ("live plan", "live_plan"),
+    ("asked", "asked.node"),
+    ("its role", "asked.role"),
+    ("applied", "asked.applied"),
+    ("quorum heard, ms ago", "asked.quorum_ack_age_ms"),
+    ("plaintext", "asked.insecure_plaintext"),
+];
+
+async fn show(session: &Session, columns: &[Column]) -> Result<(), Failure> {
+    let answer = session.client.get("/cluster").await?;
+    output::fields(session.globals.output, &answer, &answer, columns);
+    output::note_age(&answer);
+    Ok(())
+}
+
+async fn members(session: &Session) -> Result<(), Failure> {
+    let answer = session.client.get("/cluster/members").await?;
+    let columns = [
+        ("NODE", "node"),
+        ("MEMBER", "member"),
+        ("ROLE", "role"),
+        ("LEADS", "leads"),
+        ("PEER", "peer"),
+        ("API", "api"),
+        ("ZONE", "zone"),
+    ];
+    output::rows(
+        session.globals.output,
+        &answer,
+        &answer["members"],
+        &columns,
+    );
+    output::note_age(&answer);
+    Ok(())
 }
 
 async fn change(session: &Session, node: &str, verb: &str) -> Result<(), Failure> {

@@ -39,8 +39,8 @@ fn answer(question: &str) -> Result<String, Failure> {
         let why = "there is no terminal to ask at; add `--yes`";
         return Err(Failure::NotConfirmed(why.to_owned()));
     }
-    eprint!("{question}");
-    let _ = std::io::stderr().flush();
+    // Nobody to read the question: the answer is still read.
+    let _ = write!(std::io::stderr(), "{question}");
     let mut line = String::new();
     let read = std::io::stdin().read_line(&mut line);
     read.map_err(|error| Failure::NotConfirmed(format!("no answer could be read: {error}")))?;

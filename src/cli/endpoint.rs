@@ -41,6 +41,7 @@ pub fn session(globals: Globals) -> Result<Session, Failure> {
         return Err(Failure::usage("a reason is one line of text"));
     }
     let context = context(&globals)?;
+    let token = token(&globals, &context)?;
     let texts = if globals.endpoint.is_empty() {
         context.endpoints
     } else {
@@ -55,10 +56,6 @@ pub fn session(globals: Globals) -> Result<Session, Failure> {
         let path = own.map_or_else(|| PathBuf::from(CONTROL_SOCKET), PathBuf::from);
         endpoints.push(Endpoint::ControlSocket(path));
     }
-    let token = match globals.token_file.as_ref().or(context.token_file.as_ref()) {
-        Some(path) => Some(text_of(path)?.trim().to_owned()),
-        None => std::env::var("AEGIS_UPDATES_TOKEN").ok(),
-    };
     let authority = context.ca_file.as_deref().map(text_of).transpose()?;
     let client = Client::new(Settings {
         endpoints,
@@ -72,6 +69,20 @@ pub fn session(globals: Globals) -> Result<Session, Failure> {
         request_key: globals.idempotency_key.clone(),
     })?;
     Ok(Session { client, globals })
+}
+
+/// The flag's file before the environment's secret, and both before the context's file.
+fn token(globals: &Globals, context: &Context) -> Result<Option<String>, Failure> {
+    let given = std::env::var("AEGIS_UPDATES_TOKEN").unwrap_or_default();
+    let path = match &globals.token_file {
+        Some(path) => path,
+        None if !given.trim().is_empty() => return Ok(Some(given.trim().to_owned())),
+        None => match &context.token_file {
+            Some(path) => path,
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(text_of(path)?.trim().to_owned()))
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, Failure> {

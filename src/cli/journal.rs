@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::args::Format;
 use super::exit::Exit;
+use super::say::note;
 use super::{Done, Session, output};
 
 #[derive(Debug, Subcommand)]
@@ -48,7 +49,7 @@ pub async fn run(session: &Session, verb: JournalVerb) -> Done {
     if session.globals.output == Format::Table
         && let Some(next) = answer["next_cursor"].as_str()
     {
-        eprintln!("more: journal list --after {next}");
+        note!("more: journal list --after {next}");
     }
     Ok(Exit::Reached)
 }

@@ -7,6 +7,7 @@ pub mod exit;
 mod confirm;
 mod endpoint;
 mod output;
+pub mod say;
 
 mod strategy;
 
@@ -29,6 +30,7 @@ use clap::CommandFactory as _;
 
 use crate::client::Client;
 use exit::Failure;
+use say::note;
 
 /// What every verb works with.
 struct Session {
@@ -42,8 +44,9 @@ type Done = Result<Exit, Failure>;
 pub async fn run(globals: Globals, verb: Verb) -> Exit {
     let outcome = match verb {
         Verb::Completions { shell } => {
-            let name = "aegis-updates";
-            clap_complete::generate(shell, &mut Cli::command(), name, &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "aegis-updates", &mut script);
+            say::data(String::from_utf8_lossy(&script).trim_end());
             return Exit::Reached;
         }
         verb => match endpoint::session(globals) {
@@ -52,7 +55,7 @@ pub async fn run(globals: Globals, verb: Verb) -> Exit {
         },
     };
     outcome.unwrap_or_else(|failure| {
-        eprintln!("{failure}");
+        note!("{failure}");
         failure.exit()
     })
 }

@@ -1,11 +1,10 @@
 //! Prints what the API answered: as a table for people, or whole for programs.
 
-use std::io::Write as _;
-
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
 use super::args::Format;
+use super::say::{self, note};
 
 /// A heading, and the path of the field below it, as in `slot.plan`.
 pub type Column = (&'static str, &'static str);
@@ -69,10 +68,10 @@ fn document(format: Format, whole: &Value) {
     line(text.trim_end());
 }
 
-/// A reader that has gone away, as `head` does, is no error.
+/// Data, without the blanks that a table leaves at the ends of its lines.
 pub fn line(text: &str) {
     let trimmed: Vec<_> = text.lines().map(str::trim_end).collect();
-    let _ = writeln!(std::io::stdout(), "{}", trimmed.join("\n"));
+    say::data(&trimmed.join("\n"));
 }
 
 /// What a person reads in one field.
@@ -99,7 +98,7 @@ pub fn cell(row: &Value, path: &str) -> String {
 /// Data of a member that heard no leader is shown, and said to be old.
 pub fn note_age(whole: &Value) {
     if let Some(age) = whole["stale_ms"].as_u64() {
-        eprintln!(
+        note!(
             "no leader: this member's own state, {:.1} s old",
             age as f64 / 1_000.0
         );

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::exit::{Exit, Failure};
 use super::output::{self, Column};
 use super::roll::Release;
+use super::say::note;
 use super::strategy::StrategyArgs;
 use super::{Done, Session, confirm, top, watch};
 
@@ -193,10 +194,10 @@ pub fn show_preview(session: &Session, answer: &Value) {
     ];
     output::rows(session.globals.output, answer, &json!(rows), &columns);
     if let Some(to) = answer["handoff_to"].as_str() {
-        eprintln!("before the leader's node, leadership goes to {to}");
+        note!("before the leader's node, leadership goes to {to}");
     }
     for red in answer["red"].as_array().into_iter().flatten() {
-        eprintln!(
+        note!(
             "gate shut: {}: {}",
             output::cell(red, "gate"),
             output::cell(red, "detail")
@@ -209,7 +210,7 @@ pub fn show_preview(session: &Session, answer: &Value) {
                 .and_then(Value::as_str)
                 .unwrap_or_default()
         };
-        eprintln!(
+        note!(
             "would be refused: {} ({})\n  help: {}",
             text("error"),
             text("code"),

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Failure};
+use super::say::note;
 use super::strategy::StrategyArgs;
 use super::{Done, Session, confirm, plan, watch};
 
@@ -51,13 +52,13 @@ pub async fn roll(session: &Session, args: RollArgs) -> Done {
         .to_owned();
     let version = &args.release.version;
     if let Err(failure) = confirm::agree(session, &format!("Roll {version} out as plan {id}?")) {
-        eprintln!("plan {id} waits: `plan execute {id}` or `plan cancel {id}`");
+        note!("plan {id} waits: `plan execute {id}` or `plan cancel {id}`");
         return Err(failure);
     }
     let revision = &created["plan"]["revision"];
     execute(session, &id, revision).await?;
     if args.detach {
-        eprintln!("plan {id} runs: `aegis-updates watch {id}`");
+        note!("plan {id} runs: `aegis-updates watch {id}`");
         plan::print(session, &created);
         return Ok(Exit::Reached);
     }
@@ -82,6 +83,6 @@ pub async fn rollback(session: &Session, named: Option<String>) -> Done {
         .await?;
     // Of a final plan another one, which does it, is answered.
     let id = answer["plan"]["id"].as_str().unwrap_or(&id).to_owned();
-    eprintln!("plan {id} takes it back");
+    note!("plan {id} takes it back");
     watch::watch(session, &id, true).await
 }

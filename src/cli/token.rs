@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::args::Format;
 use super::exit::Exit;
 use super::output;
+use super::say::note;
 use super::{Done, Session, confirm};
 use crate::access::principal::Role;
 use crate::base::duration::Millis;
@@ -79,14 +80,14 @@ pub fn print_secret(session: &Session, answer: &Value) {
     }
     match answer["secret"].as_str() {
         Some(secret) => {
-            eprintln!(
+            note!(
                 "token {} until {}; this is shown once:",
                 output::cell(answer, "id"),
                 output::cell(answer, "expires_at")
             );
             output::line(secret);
         }
-        None => eprintln!(
+        None => note!(
             "token {} was made by an earlier request with this key; its secret is not kept",
             output::cell(answer, "id")
         ),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::args::Format;
 use super::exit::Exit;
 use super::output::{self, Column};
+use super::say::note;
 use super::{Done, Session, plan};
 
 const NODES: &[Column] = &[
@@ -111,7 +112,7 @@ pub async fn version(session: &Session) -> Done {
         } else {
             "the nodes differ"
         };
-        eprintln!("{agree}; this program is {}", env!("CARGO_PKG_VERSION"));
+        note!("{agree}; this program is {}", env!("CARGO_PKG_VERSION"));
     }
     output::note_age(&answer);
     Ok(Exit::Reached)

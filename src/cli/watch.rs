@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::exit::{Exit, Failure};
+use super::say::note;
 use super::{Done, Session, plan};
 use crate::client::Error;
 
@@ -36,11 +37,11 @@ pub async fn watch(session: &Session, id: &str, back: bool) -> Done {
             Ok(Exit::of_plan(&shown["plan"], back))
         }
         () = timed_out => {
-            eprintln!("the time is up; the plan goes on: `aegis-updates watch {id}`");
+            note!("the time is up; the plan goes on: `aegis-updates watch {id}`");
             Ok(Exit::StillRunning)
         }
         _ = tokio::signal::ctrl_c() => {
-            eprintln!("detached; the plan goes on: `aegis-updates watch {id}`");
+            note!("detached; the plan goes on: `aegis-updates watch {id}`");
             Ok(Exit::StillRunning)
         }
     }
@@ -133,7 +134,7 @@ impl Progress {
             return false;
         };
         if let Some(line) = self.line(&data) {
-            eprintln!("{line}");
+            note!("{line}");
         }
         let fact = &data["fact"];
         if fact["fact"] == "node_status" && fact["to"] == "Updated" {
@@ -216,7 +217,7 @@ impl Progress {
             return;
         };
         let each_s = to.saturating_sub(from) / 1_000 / done as u64;
-        eprintln!(
+        note!(
             "          {done} of {all} nodes, about {} s to go",
             each_s * left as u64
         );

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::Config;
 use super::database::Adapter;
 use crate::base::duration::Millis;
+use crate::plans::origins::Origins;
 
 /// The grace must outlast what is no loss of quorum but an election: three times its worst.
 const GRACE_IN_WORST_ELECTIONS: u64 = 3;
@@ -24,6 +25,12 @@ pub fn check(config: &Config) -> Vec<Problem> {
     listeners(config, &mut problems);
     timing(config, &mut problems);
     database(config, &mut problems);
+    if let Err(refused) = Origins::parse(&config.cluster.url_allow) {
+        problems.push(Problem::new(
+            "cluster.url_allow",
+            format!("`{}` cannot be used {}", refused.url, refused.why),
+        ));
+    }
     if config.cluster.max_voters == 0 || config.cluster.max_voters.is_multiple_of(2) {
         problems.push(Problem::new(
             "cluster.max_voters",

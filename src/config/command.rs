@@ -5,12 +5,13 @@ use std::path::Path;
 use super::check::check;
 use super::example::EXAMPLE;
 use super::load::load;
+use crate::cli::say::{self, note};
 use crate::cli::{ConfigVerb, Exit};
 
 pub fn run(verb: &ConfigVerb) -> Exit {
     match verb {
         ConfigVerb::Example => {
-            print!("{EXAMPLE}");
+            say::data(EXAMPLE.trim_end());
             Exit::Reached
         }
         ConfigVerb::Check { config } => judged(config, false),
@@ -22,28 +23,28 @@ fn judged(path: &Path, show: bool) -> Exit {
     let config = match load(path, std::env::vars()) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("error: {error}");
+            note!("error: {error}");
             return Exit::Configuration;
         }
     };
     if show {
         match toml::to_string(&config) {
-            Ok(text) => print!("{text}"),
+            Ok(text) => say::data(text.trim_end()),
             Err(error) => {
-                eprintln!("error: the configuration cannot be printed: {error}");
+                note!("error: the configuration cannot be printed: {error}");
                 return Exit::Internal;
             }
         }
     }
     let problems = check(&config);
     for problem in &problems {
-        eprintln!("error: {problem}");
+        note!("error: {problem}");
     }
     if !problems.is_empty() {
         return Exit::Configuration;
     }
     if !show {
-        eprintln!("{} is sound", path.display());
+        note!("{} is sound", path.display());
     }
     Exit::Reached
 }

@@ -71,6 +71,9 @@ pub trait Service: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Reply, Denied>>;
 
     fn readiness(&self) -> Readiness;
+
+    /// This host's own wall clock.
+    fn wall_ms(&self) -> u64;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use tokio::net::TcpStream;
 
 use super::host::host_and_port;
 use crate::agent::adapter::{Adapter, Peer};
-use crate::agent::binary::origins::Origins;
 use crate::agent::binary::{Client, room};
 use crate::agent::executor::Places;
 use crate::agent::readiness::{State, Switch};
 use crate::control::peers::wire::Look;
 use crate::control::reconciler::Probe;
 use crate::control::station::Beside;
+use crate::plans::origins::Origins;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::{Error, Options, form, host, serve as daemon};
 use crate::access::secret::JoinTicket;
 use crate::agent::resident;
+use crate::cli::say::{self, note};
 use crate::cli::{Exit, Format, Globals, ServeArgs};
 use crate::config::check::check;
 use crate::config::load::load;
@@ -90,9 +91,9 @@ pub fn init(path: &Path, globals: &Globals) -> Exit {
                     "ca_fingerprint": fingerprint,
                 })),
                 Format::Table | Format::Name => {
-                    eprintln!("cluster {cluster} is formed; start `aegis-updates serve` here.");
-                    eprintln!("the administrator's token, shown once:");
-                    println!("{}", formed.token.reveal());
+                    note!("cluster {cluster} is formed; start `aegis-updates serve` here.");
+                    note!("the administrator's token, shown once:");
+                    say::data(&formed.token.reveal());
                 }
             }
             Exit::Reached
@@ -118,9 +119,11 @@ pub async fn join(path: &Path, token_file: &Path, globals: &Globals) -> Exit {
                     "node": identity.node,
                     "member": identity.member,
                 })),
-                Format::Table | Format::Name => eprintln!(
+                Format::Table | Format::Name => note!(
                     "{} is member {} of cluster {}; start `aegis-updates serve` here.",
-                    identity.node, identity.member, identity.cluster
+                    identity.node,
+                    identity.member,
+                    identity.cluster
                 ),
             }
             Exit::Reached
@@ -149,7 +152,7 @@ fn exit_of(error: &Error) -> Exit {
 }
 
 fn read(path: &Path) -> Result<Config, ()> {
-    load(path, std::env::vars()).map_err(|error| eprintln!("error: {error}"))
+    load(path, std::env::vars()).map_err(|error| note!("error: {error}"))
 }
 
 fn read_sound(path: &Path) -> Option<Config> {
@@ -159,7 +162,7 @@ fn read_sound(path: &Path) -> Option<Config> {
 fn sound(config: &Config) -> bool {
     let problems = check(config);
     for problem in &problems {
-        eprintln!("error: {problem}");
+        note!("error: {problem}");
     }
     problems.is_empty()
 }
@@ -191,10 +194,10 @@ fn log(config: &Config) -> Result<(), String> {
 }
 
 fn print_json(value: &serde_json::Value) {
-    println!("{value}");
+    say::data(&value.to_string());
 }
 
 fn failed(exit: Exit, why: impl Display) -> Exit {
-    eprintln!("error: {why}");
+    note!("error: {why}");
     exit
 }

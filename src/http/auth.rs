@@ -24,6 +24,7 @@ pub fn principal(
     member: MemberId,
     headers: &HeaderMap,
     state: &State,
+    own_wall_ms: u64,
 ) -> Result<Principal, Problem> {
     let Some(given) = headers.get(header::AUTHORIZATION) else {
         return match entrance {
@@ -36,10 +37,12 @@ pub fn principal(
         .ok()
         .and_then(|text| text.strip_prefix("Bearer "));
     let secret = secret.ok_or_else(|| unauthorized("the token cannot be read"))?;
-    holder(&Secret::from(secret.trim()), state)
+    // The log's clock stands while nothing is appended, and the host's own may have been set back.
+    let now_wall_ms = own_wall_ms.max(state.head.clock.wall_ms);
+    holder(&Secret::from(secret.trim()), state, now_wall_ms)
 }
 
-fn holder(secret: &Secret, state: &State) -> Result<Principal, Problem> {
+fn holder(secret: &Secret, state: &State, now_wall_ms: u64) -> Result<Principal, Problem> {
     let hash = secret.hash();
     // All are compared, each in constant time: how long it takes tells nothing about any hash.
     let found = state.tokens.values().fold(None, |found, token: &Token| {
@@ -47,7 +50,7 @@ fn holder(secret: &Secret, state: &State) -> Result<Principal, Problem> {
         if bool::from(same) { Some(token) } else { found }
     });
     match found {
-        Some(token) if !token.is_valid_at(state.head.clock.wall_ms) => {
+        Some(token) if !token.is_valid_at(now_wall_ms) => {
             Err(unauthorized("the token is expired or revoked"))
         }
         Some(Token {

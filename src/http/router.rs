@@ -116,7 +116,13 @@ async fn answer(api: Arc<Api>, route: &Route, request: Request) -> Answer {
     let entrance = parts.extensions.get().copied().unwrap_or(Entrance::Network);
     let reading = api.core.read(Consistency::Local).await?;
     let member = api.core.identity().member;
-    let principal = auth::principal(entrance, member, &parts.headers, &reading.state);
+    let principal = auth::principal(
+        entrance,
+        member,
+        &parts.headers,
+        &reading.state,
+        api.core.wall_ms(),
+    );
     api.admit(principal.as_ref().ok())?;
     let principal = principal?;
     authorize(&principal, route.role)?;

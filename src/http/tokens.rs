@@ -43,6 +43,7 @@ pub async fn list(call: Call) -> Answer {
     let query = call.query(&["consistency"])?;
     let reading = call.read(&query).await?;
     let now = reading.state.head.clock.wall_ms;
+    let now = now.max(call.api.core.wall_ms());
     let tokens: Vec<Value> = reading
         .state
         .tokens

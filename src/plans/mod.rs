@@ -2,6 +2,7 @@
 //! Nothing here knows nodes' intents, the log or time's source.
 
 pub mod gates;
+pub mod origins;
 pub mod plan;
 pub mod progress;
 pub mod spec;

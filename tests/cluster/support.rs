@@ -157,7 +157,7 @@ impl Group {
             zone: None,
             settings: Settings {
                 quorum_loss_grace_ms: 10_000,
-                url_allow: vec!["https:".to_owned()],
+                url_allow: vec!["https://".to_owned()],
                 voters_max: 5,
             },
             token: None,

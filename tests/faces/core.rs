@@ -32,9 +32,13 @@ struct Inner {
     state: State,
     journal: Vec<Record>,
     unavailable: Option<Unavailable>,
+    own_wall_ms: u64,
 }
 
 const ME: MemberId = MemberId(1);
+const FORMED_WALL_MS: u64 = 1_795_000_000_000;
+/// How long the tokens of [`Core::formed`] are good.
+pub const TTL_MS: u64 = 1_000_000;
 
 impl Core {
     /// Formed, with one node and a token for every role, whose secret is `secret_of`.
@@ -44,6 +48,7 @@ impl Core {
                 state: State::default(),
                 journal: Vec::new(),
                 unavailable: None,
+                own_wall_ms: FORMED_WALL_MS,
             }),
             applied: watch::Sender::new(0),
         });
@@ -55,7 +60,7 @@ impl Core {
                 id: format!("{role}-1"),
                 hash: Secret::from(secret_of(role).as_str()).hash(),
                 grants: Grant::Role(role),
-                ttl_ms: 1_000_000,
+                ttl_ms: TTL_MS,
             };
             core.must(&member, command);
         }
@@ -65,6 +70,11 @@ impl Core {
     /// From now on nobody leads.
     pub fn lose(&self, how: Unavailable) {
         self.locked().unavailable = Some(how);
+    }
+
+    /// Time passes on this host, and nothing is appended.
+    pub fn pass(&self, ms: u64) {
+        self.locked().own_wall_ms += ms;
     }
 
     /// Everything that a refused request must leave as it was.
@@ -95,7 +105,7 @@ impl Core {
         };
         let submission = Submission {
             elapsed_ms: 1,
-            wall_ms: 1_795_000_000_000,
+            wall_ms: FORMED_WALL_MS,
             actor,
             reason,
             request,
@@ -236,5 +246,9 @@ impl Service for Core {
             alive: true,
             member_ready: true,
         }
+    }
+
+    fn wall_ms(&self) -> u64 {
+        self.locked().own_wall_ms
     }
 }

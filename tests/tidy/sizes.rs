@@ -6,10 +6,8 @@ use super::lexer::{Token, tokens};
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 /// Longer functions that stand, with the length they must not pass: a ratchet, to be turned down only.
-const LONG_FUNCTIONS: [(&str, &str, usize); 6] = [
+const LONG_FUNCTIONS: [(&str, &str, usize); 4] = [
     ("raft/src/member/start.rs", "start", 71),
-    ("src/agent/binary/error.rs", "fmt", 82),
-    ("src/cli/cluster.rs", "run", 79),
     ("src/machine/handle/take.rs", "may_take", 79),
     (
         "tests/faces.rs",

@@ -14,11 +14,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-use super::origins::{Origins, same_origin};
 use super::{Error, verify};
 use crate::agent::files::{self, at};
 use crate::agent::outgoing::{self, Trust};
 use crate::base::digest::Digest;
+use crate::plans::origins::{NotAllowed, Origins, same_origin};
 
 /// A load balancer's hop or two; more is a loop.
 const REDIRECTS_MAX: usize = 3;
@@ -242,9 +242,9 @@ async fn feed_from_file(
     chunks: &mpsc::Sender<Bytes>,
 ) -> Result<(), Error> {
     use tokio::io::AsyncReadExt;
-    let source = url.to_file_path().map_err(|()| Error::UrlNotAllowed {
+    let source = url.to_file_path().map_err(|()| NotAllowed {
         url: url.to_string(),
-        why: "it is no path of this host".to_owned(),
+        why: "it is no path of this host",
     })?;
     let mut file = tokio::fs::File::open(&source)
         .await
@@ -253,10 +253,10 @@ async fn feed_from_file(
     let metadata = file.metadata().await.map_err(at("look at", &source));
     // A device or a pipe could give bytes for ever.
     if !metadata.map_err(Error::Staging)?.is_file() {
-        return Err(Error::UrlNotAllowed {
+        return Err(Error::UrlNotAllowed(NotAllowed {
             url: url.to_string(),
-            why: "it is no regular file".to_owned(),
-        });
+            why: "it is no regular file",
+        }));
     }
     let mut size = 0;
     loop {

@@ -4,9 +4,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::room::Shortage;
 use crate::agent::files;
 use crate::base::digest::Digest;
 use crate::base::failure::Class;
+use crate::plans::origins::NotAllowed;
 
 #[derive(Debug)]
 pub enum Error {
@@ -14,17 +16,8 @@ pub enum Error {
     Staging(files::Error),
     /// Input or output while a binary was kept or put in place.
     Applying(files::Error),
-    NoRoom {
-        directory: PathBuf,
-        bytes_needed: u64,
-        bytes_free: u64,
-        inodes_needed: u64,
-        inodes_free: u64,
-    },
-    UrlNotAllowed {
-        url: String,
-        why: String,
-    },
+    NoRoom(Shortage),
+    UrlNotAllowed(NotAllowed),
     /// The origin could not be reached, or broke off.
     Origin {
         url: String,
@@ -97,13 +90,13 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Staging(error) | Self::Applying(error) if error.is_disk_full() => Class::DiskFull,
-            Self::NoRoom { .. } => Class::DiskFull,
+            Self::NoRoom(_) => Class::DiskFull,
             Self::Applying(_)
             | Self::NotPlain { .. }
             | Self::AttributeNotKept { .. }
             | Self::ChangedUnderneath { .. } => Class::ApplyFailed,
             Self::Staging(_)
-            | Self::UrlNotAllowed { .. }
+            | Self::UrlNotAllowed(_)
             | Self::Origin { .. }
             | Self::OriginRefused { .. }
             | Self::TooLarge { .. }
@@ -129,8 +122,8 @@ impl Error {
             // An origin that changed its content between reads may have finished changing.
             Self::DigestMismatch { .. } => true,
             Self::Staging(error) | Self::Applying(error) => !error.is_disk_full(),
-            Self::NoRoom { .. }
-            | Self::UrlNotAllowed { .. }
+            Self::NoRoom(_)
+            | Self::UrlNotAllowed(_)
             | Self::TooLarge { .. }
             | Self::NotElf { .. }
             | Self::WrongMachine { .. }
@@ -151,22 +144,18 @@ impl Error {
     }
 }
 
+impl From<NotAllowed> for Error {
+    fn from(refused: NotAllowed) -> Self {
+        Self::UrlNotAllowed(refused)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Staging(error) | Self::Applying(error) => error.fmt(f),
-            Self::NoRoom {
-                directory,
-                bytes_needed,
-                bytes_free,
-                inodes_needed,
-                inodes_free,
-            } => write!(
-                f,
-                "{} has room for {bytes_free} bytes and {inodes_free} files, {bytes_needed} and {inodes_needed} are needed: free some",
-                directory.display()
-            ),
-            Self::UrlNotAllowed { url, why } => write!(f, "the URL {url} is not allowed: {why}"),
+            Self::NoRoom(shortage) => shortage.fmt(f),
+            Self::UrlNotAllowed(refused) => refused.fmt(f),
             Self::Origin { url, doing, .. } => write!(f, "cannot {doing} {url}"),
             Self::OriginRefused { url, status } => write!(f, "{url} answered {status}"),
             Self::TooLarge { url, size_max } => {
@@ -176,12 +165,7 @@ impl fmt::Display for Error {
                 url,
                 received,
                 window,
-            } => {
-                write!(
-                    f,
-                    "{url} sent {received} bytes in {window:?}, too slow to wait for"
-                )
-            }
+            } => write!(f, "{url} sent only {received} bytes in {window:?}"),
             Self::DeadlinePassed { url, deadline } => {
                 write!(f, "{url} was not whole after {deadline:?}")
             }
@@ -229,9 +213,7 @@ impl fmt::Display for Error {
                 path,
                 outcome,
                 output,
-            } => {
-                write!(f, "the probe of {} {outcome}: {output}", path.display())
-            }
+            } => write!(f, "the probe of {} {outcome}: {output}", path.display()),
         }
     }
 }

@@ -9,7 +9,6 @@ pub mod copy;
 pub mod download;
 pub mod elf;
 mod error;
-pub mod origins;
 pub mod probe;
 pub mod room;
 pub mod stage;
@@ -19,6 +18,6 @@ pub use apply::{Applied, Prepared, apply_binary, discard, installed, prepare, pr
 pub use backup::{Backup, Running, backup_current_binary};
 pub use download::{Client, Downloaded, Limits, download_binary};
 pub use error::Error;
-pub use room::{Room, require_room, room};
+pub use room::{Room, Shortage, require_room, room};
 pub use stage::{Staged, stage_binary};
 pub use verify::{Digests, verify_sha256};

@@ -1,6 +1,7 @@
 //! Whether a directory's disk has room, in bytes and in files. Nothing is reserved or removed here.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 use crate::agent::files::errno_at;
@@ -33,13 +34,38 @@ pub fn require_room(directory: &Path, bytes: u64, inodes: u64) -> Result<(), Err
     if free.bytes >= bytes && free.inodes >= inodes {
         return Ok(());
     }
-    Err(Error::NoRoom {
+    Err(Error::NoRoom(Shortage {
         directory: directory.to_owned(),
-        bytes_needed: bytes,
-        bytes_free: free.bytes,
-        inodes_needed: inodes,
-        inodes_free: free.inodes,
-    })
+        needed: Room { bytes, inodes },
+        free,
+    }))
+}
+
+/// A disk that has less free than is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortage {
+    pub directory: PathBuf,
+    pub needed: Room,
+    pub free: Room,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            directory,
+            needed,
+            free,
+        } = self;
+        write!(
+            f,
+            "{} has room for {} bytes and {} files, {} and {} are needed: free some",
+            directory.display(),
+            free.bytes,
+            free.inodes,
+            needed.bytes,
+            needed.inodes
+        )
+    }
 }
 
 #[cfg(test)]
@@ -54,7 +80,7 @@ mod tests {
         let error = require_room(directory.path(), u64::MAX, 1).unwrap_err();
         assert_eq!(error.class(), Class::DiskFull);
         assert!(
-            matches!(error, Error::NoRoom { bytes_free, .. } if bytes_free > 0),
+            matches!(&error, Error::NoRoom(shortage) if shortage.free.bytes > 0),
             "{error}"
         );
     }
@@ -67,6 +93,6 @@ mod tests {
             return;
         }
         let error = require_room(directory.path(), 1, u64::MAX).unwrap_err();
-        assert!(matches!(error, Error::NoRoom { .. }), "{error}");
+        assert!(matches!(error, Error::NoRoom(_)), "{error}");
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::Executor;
 use super::failures::of_binary;
-use crate::agent::binary::origins::Origins;
 use crate::agent::binary::probe::Probe;
 use crate::agent::binary::{
     Client, Limits, Running, apply_binary, backup_current_binary, discard, download_binary,
@@ -15,6 +14,7 @@ use crate::agent::boot;
 use crate::agent::machine::{Failure, FailureKind, Gave, Source};
 use crate::base::digest::Digest;
 use crate::base::duration::Millis;
+use crate::plans::origins::Origins;
 use crate::plans::spec::Binary;
 
 /// A dead origin is told from a slow one within this.
@@ -29,7 +29,8 @@ impl Executor {
         url: &str,
         timeout: Millis,
     ) -> Result<Gave, Failure> {
-        let origins = Origins::parse(self.link.origins()).map_err(of_binary)?;
+        let origins = Origins::parse(self.link.origins());
+        let origins = origins.map_err(|refused| of_binary(refused.into()))?;
         let client = Client::new(origins, CONNECT_TIMEOUT).map_err(of_binary)?;
         let limits = Limits {
             deadline: timeout.as_duration(),

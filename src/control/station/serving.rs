@@ -12,6 +12,7 @@ use super::Station;
 use crate::access::principal::Principal;
 use crate::agent::files::off_runtime;
 use crate::base::ids::{MemberId, NodeName};
+use crate::control::clock;
 use crate::control::peers::wire::{
     self, Answer, ExplainAnswer, HostsAnswer, PreviewAsk, Steer, SteerAsk,
 };
@@ -183,6 +184,10 @@ impl Service for Station {
             alive: view.running,
             member_ready: view.running && view.leader.is_some(),
         }
+    }
+
+    fn wall_ms(&self) -> u64 {
+        clock::wall_ms(&self.replica.clock().now())
     }
 }
 

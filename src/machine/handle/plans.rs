@@ -12,6 +12,7 @@ use crate::machine::handle::edges::move_plan;
 use crate::machine::refusal::Refusal;
 use crate::machine::state::{Part, Reply, State};
 use crate::plans::gates::{Gate, Red};
+use crate::plans::origins::Origins;
 use crate::plans::plan::{Plan, Status};
 use crate::plans::progress::Progress;
 use crate::plans::spec::{Kind, Release, Spec};
@@ -255,15 +256,17 @@ fn check_url(state: &State, url: &str) -> Result<(), Refusal> {
         .as_ref()
         .map(|cluster| cluster.settings.url_allow.clone())
         .unwrap_or_default();
-    let fits = url.len() <= URL_LENGTH_MAX
-        && allowed
-            .iter()
-            .any(|prefix| url.starts_with(prefix.as_str()));
-    if fits {
-        return Ok(());
-    }
+    let why = if url.len() > URL_LENGTH_MAX {
+        "it is too long"
+    } else {
+        match Origins::parse(&allowed).and_then(|origins| origins.check(url)) {
+            Ok(_) => return Ok(()),
+            Err(not_allowed) => not_allowed.why,
+        }
+    };
     Err(Refusal::UrlNotAllowed {
         url: url.chars().take(200).collect(),
+        why: why.to_owned(),
         allowed,
     })
 }

@@ -35,6 +35,7 @@ pub enum Refusal {
     },
     UrlNotAllowed {
         url: String,
+        why: String,
         allowed: Vec<String>,
     },
     Downgrade {

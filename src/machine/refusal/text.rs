@@ -22,13 +22,11 @@ impl Refusal {
                 f.write_str("the list of nodes is empty; leave it out to mean all nodes")
             }
             Self::NotInPlan { plan, node } => write!(f, "node {node} is not part of plan {plan}"),
-            Self::UrlNotAllowed { url, allowed } => {
-                write!(
-                    f,
-                    "{url} is not among the allowed origins ({})",
-                    allowed.join(", ")
-                )
-            }
+            Self::UrlNotAllowed { url, why, allowed } => write!(
+                f,
+                "{url} is not allowed: {why} (allowed: {})",
+                allowed.join(", ")
+            ),
             Self::Downgrade {
                 node,
                 running,

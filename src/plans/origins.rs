@@ -1,8 +1,9 @@
-//! From where a binary may be fetched: an allow-list of URL prefixes. Nothing is fetched here.
+//! From where a binary may be fetched: an allow-list of URL prefixes. The log judges a plan by it and
+//! every host its download. Nothing is fetched here.
+
+use std::fmt;
 
 use url::Url;
-
-use super::Error;
 
 /// An empty list allows nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,9 +19,16 @@ enum Allowed {
     Prefix(Url),
 }
 
+/// Why a URL, or an entry of the list, is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAllowed {
+    pub url: String,
+    pub why: &'static str,
+}
+
 impl Origins {
     /// Entries are `http://`, `https://` or `file://` alone, or a URL of a directory or a file.
-    pub fn parse<T: AsRef<str>>(entries: impl IntoIterator<Item = T>) -> Result<Self, Error> {
+    pub fn parse<T: AsRef<str>>(entries: impl IntoIterator<Item = T>) -> Result<Self, NotAllowed> {
         let allowed = entries.into_iter().map(|entry| parse_entry(entry.as_ref()));
         Ok(Self {
             allowed: allowed.collect::<Result<_, _>>()?,
@@ -28,8 +36,13 @@ impl Origins {
     }
 
     /// The parsed URL, when the list allows it.
-    pub fn check(&self, url: &str) -> Result<Url, Error> {
-        let refuse = |why: &str| Err(refused(url, why));
+    pub fn check(&self, url: &str) -> Result<Url, NotAllowed> {
+        let refuse = |why| Err(refused(url, why));
+        // Parsers pass over these, so the text would not be what is fetched.
+        let odd = |sign: char| sign.is_whitespace() || sign.is_control() || sign == '\\';
+        if url.contains(odd) {
+            return refuse("it has a space, a control character or a backslash");
+        }
         let Ok(parsed) = Url::parse(url) else {
             return refuse("it is no URL");
         };
@@ -79,7 +92,7 @@ fn below(prefix: &str, path: &str) -> bool {
     }
 }
 
-fn parse_entry(entry: &str) -> Result<Allowed, Error> {
+fn parse_entry(entry: &str) -> Result<Allowed, NotAllowed> {
     if let Some(scheme @ ("http" | "https" | "file")) = entry.strip_suffix("://") {
         return Ok(Allowed::Scheme(scheme.to_owned()));
     }
@@ -96,12 +109,20 @@ fn parse_entry(entry: &str) -> Result<Allowed, Error> {
     }
 }
 
-fn refused(url: &str, why: &str) -> Error {
-    Error::UrlNotAllowed {
+fn refused(url: &str, why: &'static str) -> NotAllowed {
+    NotAllowed {
         url: url.to_owned(),
-        why: why.to_owned(),
+        why,
     }
 }
+
+impl fmt::Display for NotAllowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the URL {} is not allowed: {}", self.url, self.why)
+    }
+}
+
+impl std::error::Error for NotAllowed {}
 
 #[cfg(test)]
 mod tests {
@@ -134,6 +155,65 @@ mod tests {
             "file:///aegis",
             "ftp://releases.example.org/aegis/x",
             "not a url",
+        ] {
+            assert!(!allows(&list, bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_host_alone_covers_no_longer_host_no_other_port_and_no_name_before_an_at() {
+        for list in [["https://host"], ["https://host/"]] {
+            for good in [
+                "https://host/a",
+                "https://HOST/a",
+                "HTTPS://host/a",
+                "https://host:443/a",
+                "https://host",
+                "https://host/a?b#c",
+            ] {
+                assert!(allows(&list, good), "{good}");
+            }
+            for bad in [
+                "https://host.evil.com/a",
+                "https://hostevil.com/a",
+                "https://host-evil.com/a",
+                "https://host@evil.com/a",
+                "https://host:443@evil.com/a",
+                "https://host%2eevil.com/a",
+                "https://host%40evil.com/a",
+                "https://evil.com/https://host/a",
+                "https://evil.com#https://host/a",
+                "https://evil.com?https://host/a",
+                "https://host:8443/a",
+                "https://host:80/a",
+                "http://host/a",
+                "https://host.:443/a",
+                "https:\\\\host\\a",
+                "https://evil.com\\@host/a",
+                "https://ho\tst/a",
+                "https://host/a\nX-Evil: 1",
+                " https://host/a",
+                "https://@host/a\u{0}",
+                "https://host/a%5Cb",
+                "//host/a",
+                "https:host.evil.com/a",
+            ] {
+                assert!(!allows(&list, bad), "{bad}");
+            }
+        }
+    }
+
+    #[test]
+    fn dots_are_followed_before_the_directory_is_compared() {
+        let list = ["https://host/aegis/"];
+        assert!(allows(&list, "https://host/other/../aegis/a"));
+        for bad in [
+            "https://host/aegis/../a",
+            "https://host/aegis/./../a",
+            "https://host/aegis/%2e./a",
+            "https://host/AEGIS/a",
+            "https://host/aegis",
+            "https://host//aegis/a",
         ] {
             assert!(!allows(&list, bad), "{bad}");
         }
