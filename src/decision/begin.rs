@@ -30,7 +30,7 @@ pub fn may(
     gates::quorum_acknowledged(view).map_err(shut)?;
     match intent.goal {
         Goal::Update { .. } => {
-            gates::members(state, view, plan, node).map_err(shut)?;
+            gates::members(state, view, node).map_err(shut)?;
             gates::databases(state, view, plan, node).map_err(shut)
         }
         _ if order::is_sick(view, node) => Ok(()),

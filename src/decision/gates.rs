@@ -1,7 +1,7 @@
 //! The gates that rest on what the leader sees now. Evidence too old is unknown, and unknown is unsafe.
 //! Stored health opens nothing here.
 
-use crate::base::ids::NodeName;
+use crate::base::ids::{MemberId, NodeName};
 use crate::base::limits::QUORUM_ACK_AGE_MAX;
 use crate::base::numbers::majority;
 use crate::decision::{order, quorum};
@@ -18,7 +18,7 @@ use crate::plans::progress::Status;
 pub fn for_update(state: &State, view: &ClusterView, plan: &Plan, node: &Node) -> Vec<Red> {
     let mut red = Vec::new();
     red.extend(quorum_acknowledged(view).err());
-    red.extend(members(state, view, plan, node).err());
+    red.extend(members(state, view, node).err());
     red.extend(databases(state, view, plan, node).err());
     red.extend(outsiders(state, view, plan, node).err());
     red.extend(slot(state, plan, node).err());
@@ -82,41 +82,38 @@ pub fn quorum_acknowledged(view: &ClusterView) -> Result<(), Red> {
 }
 
 /// The voters that could carry on if this host and every slot holder's never came back.
-pub fn members(
-    state: &State,
-    view: &ClusterView,
-    plan: &Plan,
-    candidate: &Node,
-) -> Result<(), Red> {
+pub fn members(state: &State, view: &ClusterView, candidate: &Node) -> Result<(), Red> {
     let configured = &state.head.membership.voters;
     if configured.len() < 3 {
         return Ok(());
     }
-    let mut counted = 0;
-    for member in configured {
-        let node = state.node_of_member(*member);
-        if node.is_some_and(|node| node.name == candidate.name || node.slot.is_some()) {
-            continue;
-        }
-        let caught_up = view.voters.get(member).is_some_and(|voter| voter.caught_up);
-        let skipped = node.is_some_and(|node| is_skipped(plan, &node.name));
-        if !caught_up && !skipped {
-            let name =
-                node.map_or_else(|| format!("member {member}"), |node| node.name.to_string());
-            return Err(Red::new(
-                Gate::Members,
-                format!("the daemon of {name} lags behind or does not answer"),
-            ));
-        }
-        counted += usize::from(caught_up);
-    }
+    let stays = |member: &&MemberId| {
+        let node = state.node_of_member(**member);
+        !node.is_some_and(|node| node.name == candidate.name || node.slot.is_some())
+    };
+    let caught_up =
+        |member: &MemberId| view.voters.get(member).is_some_and(|voter| voter.caught_up);
+    let (able, behind): (Vec<&MemberId>, Vec<&MemberId>) = configured
+        .iter()
+        .filter(stays)
+        .partition(|member| caught_up(member));
     let needed = majority(configured.len());
-    if counted >= needed {
+    if able.len() >= needed {
         return Ok(());
     }
+    let behind: Vec<String> = behind
+        .into_iter()
+        .map(|member| called(state, *member))
+        .collect();
     let detail = format!(
-        "{counted} caught-up voters besides {}, {needed} are needed",
-        candidate.name
+        "{} caught-up voters besides {}, {needed} are needed; behind or silent: {}",
+        able.len(),
+        candidate.name,
+        if behind.is_empty() {
+            "none".to_owned()
+        } else {
+            behind.join(", ")
+        },
     );
     Err(Red::new(Gate::Members, detail))
 }
@@ -216,6 +213,12 @@ fn safe_to_stop(view: &ClusterView, node: &Node) -> Result<(), Red> {
             .clone()
             .map_err(|why| Red::new(Gate::SafeToStop, why)),
     }
+}
+
+/// A voter as people know it: by its node, where it has one.
+fn called(state: &State, member: MemberId) -> String {
+    let node = state.node_of_member(member);
+    node.map_or_else(|| format!("member {member}"), |node| node.name.to_string())
 }
 
 fn is_skipped(plan: &Plan, name: &NodeName) -> bool {

@@ -10,3 +10,6 @@ pub mod quorum;
 pub mod rollback;
 pub mod rollout;
 pub mod waiting;
+
+#[cfg(test)]
+mod tests;

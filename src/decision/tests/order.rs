@@ -1,0 +1,126 @@
+//! Who is next: the unhealthy first, then followers, the leader's node last and only after a handoff.
+
+use super::table::{Table, name};
+use crate::base::ids::MemberId;
+use crate::machine::command::Command;
+use crate::plans::progress::Status;
+use crate::plans::strategy::Order;
+
+#[test]
+fn followers_by_name_then_leadership_moves_before_its_node_is_taken() {
+    let mut table = Table::of(3);
+    assert_eq!(table.taken().as_deref(), Some("n2"));
+    table.update([2]);
+    assert_eq!(table.taken().as_deref(), Some("n3"));
+    table.update([3]);
+    let decision = table.decide();
+    assert_eq!(
+        (decision.proposal, decision.handoff),
+        (None, Some(MemberId(2)))
+    );
+}
+
+#[test]
+fn an_unhealthy_follower_goes_first_and_outranks_its_zone() {
+    let mut table = Table::of(5);
+    table.plan().strategy.order = Order::Zone;
+    for (number, zone) in [(1, "b"), (2, "b"), (3, "a"), (4, "b"), (5, "c")] {
+        table.node(number).zone = Some(zone.to_owned());
+    }
+    assert_eq!(table.taken().as_deref(), Some("n3"));
+    table.sicken(5, 0);
+    assert_eq!(table.taken().as_deref(), Some("n5"));
+}
+
+#[test]
+fn a_zone_waits_until_the_one_before_is_done_the_leaders_node_included() {
+    let mut table = Table::of(3);
+    table.plan().strategy.order = Order::Zone;
+    for (number, zone) in [(1, "a"), (2, "a"), (3, "b")] {
+        table.node(number).zone = Some(zone.to_owned());
+    }
+    table.update([2]);
+    assert_eq!(table.decide().handoff, Some(MemberId(2)));
+    table.progress(1).status = Status::Updating { step: None };
+    assert_eq!(table.waits(), ["host_working", "gate_previous_wave"]);
+}
+
+#[test]
+fn leadership_goes_to_a_voter_that_is_caught_up_and_done_and_holds_no_slot() {
+    let last = || {
+        let mut table = Table::of(5);
+        table.update([2, 3, 4, 5]);
+        table
+    };
+    let mut table = last();
+    table.lag(2);
+    assert_eq!(table.decide().handoff, Some(MemberId(3)));
+    // An unhealthy leader's node is due before the others, so some voters are not done yet.
+    let mut table = Table::of(5);
+    table.update([3]);
+    table.sicken(1, 0);
+    assert_eq!(table.decide().handoff, Some(MemberId(3)));
+    let mut table = last();
+    table.plan().strategy.max_unavailable = 2;
+    table.give_slot(2);
+    assert_eq!(table.decide().handoff, Some(MemberId(3)));
+}
+
+#[test]
+fn with_nobody_to_lead_that_is_recorded_and_then_the_leaders_node_is_taken() {
+    let mut table = Table::of(3);
+    table.update([2, 3]);
+    for number in [2, 3] {
+        table.plan().strategy.max_unavailable = 3;
+        table.plan().strategy.min_available = Some(0);
+        table.give_slot(number);
+    }
+    table.state.head.membership.voters.remove(&MemberId(3));
+    let recorded = Command::HandoffFailed {
+        target: None,
+        reason: "no other voter is caught up and free".to_owned(),
+    };
+    assert_eq!(table.decide().proposal, Some(recorded));
+    let mut table = Table::of(3);
+    table.update([2, 3]);
+    table.state.head.term.handoff_failed = true;
+    assert_eq!(table.taken().as_deref(), Some("n1"));
+    let mut alone = Table::of(3);
+    alone.update([2, 3]);
+    alone
+        .state
+        .head
+        .membership
+        .voters
+        .retain(|member| *member == MemberId(1));
+    assert_eq!(alone.taken().as_deref(), Some("n1"));
+}
+
+#[test]
+fn back_goes_the_unhealthy_node_then_the_most_recently_changed_and_the_leaders_last() {
+    let mut table = Table::of(5);
+    table.update([1, 2, 3, 4]);
+    table.turn();
+    for (number, changed) in [(1, 400), (2, 100), (3, 300), (4, 200)] {
+        table.progress(number).since_run_ms = changed;
+    }
+    assert_eq!(table.taken().as_deref(), Some("n3"));
+    table.sicken(2, 0);
+    assert_eq!(table.taken().as_deref(), Some("n2"));
+    let mut table = Table::of(3);
+    table.update([1]);
+    table.turn();
+    assert!(table.decide().handoff.is_some());
+}
+
+#[test]
+fn a_node_that_never_began_is_not_taken_back() {
+    let mut table = Table::of(3);
+    table.update([2, 3]);
+    table.progress(3).begun = false;
+    table.turn();
+    assert_eq!(table.taken().as_deref(), Some("n2"));
+    table.progress(2).status = Status::RolledBack;
+    assert_eq!(table.decide().proposal, None::<Command>);
+    assert!(table.state.nodes.contains_key(&name(3)));
+}
