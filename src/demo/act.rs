@@ -38,7 +38,10 @@ pub struct Expected {
     pub taken: BTreeSet<String>,
     pub order: Order,
     pub down_together_max: usize,
+    pub failures: Failures,
     pub requests_min: usize,
+    /// Acknowledged, and read back.
+    pub writes_min: usize,
     pub rate_min_per_s: f64,
     pub connections_min: u32,
 }
@@ -49,6 +52,15 @@ pub struct Database {
     pub digest: String,
     pub version: String,
     pub starts: usize,
+}
+
+/// What requests that fail mean for an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failures {
+    /// Not one may.
+    None,
+    /// A control run, without what keeps clients from harm: it shows what that is good for.
+    Shown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

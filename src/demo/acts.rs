@@ -18,6 +18,8 @@ use crate::plans::strategy::{Deadlines, OnNodeFailure, Strategy};
 
 /// Far below what the load sends in the shortest act.
 const REQUESTS_MIN: usize = 1_000;
+/// Half of the load writes.
+const WRITES_MIN: usize = 400;
 /// Of a step to be entered, staging and handoff included.
 const STEP_PATIENCE: Duration = Duration::from_secs(90);
 
@@ -177,7 +179,7 @@ fn strategy(timings: &Timings, on_node_failure: OnNodeFailure) -> Strategy {
 }
 
 /// Every node taken once, and running `release` in the end.
-fn expected(cluster: &Cluster, release: &Release, other: &Release, status: &str) -> Expected {
+pub fn expected(cluster: &Cluster, release: &Release, other: &Release, status: &str) -> Expected {
     let database = act::Database {
         digest: release.sha256.clone(),
         version: release.version.clone(),
@@ -195,7 +197,9 @@ fn expected(cluster: &Cluster, release: &Release, other: &Release, status: &str)
         taken: names.into_iter().collect(),
         order: act::Order::LeaderLast,
         down_together_max: 1,
+        failures: act::Failures::None,
         requests_min: REQUESTS_MIN,
+        writes_min: WRITES_MIN,
         rate_min_per_s: RATE_MIN_PER_S,
         connections_min: CONNECTIONS,
     }

@@ -9,6 +9,7 @@ pub mod wire;
 
 pub mod backend;
 pub mod balancer;
+pub mod front;
 
 pub mod load;
 pub mod read_back;

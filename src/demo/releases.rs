@@ -1,4 +1,6 @@
-//! Releases of the reference node: minted by its own executable, told apart by their digests.
+//! Releases, told apart by their digests: files that lie there already, or the reference node's, minted
+//! by its own executable. Files that will be executed are written by child processes: were one open for
+//! writing here while another thread forks, its first start would fail with "text file busy".
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,7 @@ use tokio::process::Command;
 use super::error::Error;
 use super::process;
 
-/// A minted executable.
+/// An executable.
 #[derive(Debug, Clone)]
 pub struct Release {
     /// What it is rolled out as; a faulty one may report another.
@@ -28,6 +30,30 @@ pub struct Recipe {
     pub only_nodes: Vec<String>,
 }
 
+impl Release {
+    /// The file at `path` as it is.
+    pub fn of(version: &str, path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(Error::at("open", path.display()))?;
+        let sha256 = process::digest(file).map_err(Error::at("read", path.display()))?;
+        Ok(Self {
+            version: version.to_owned(),
+            path: path.to_owned(),
+            sha256,
+        })
+    }
+
+    /// Copies the file, permissions too.
+    pub async fn copy(&self, out: &Path) -> Result<Self, Error> {
+        let mut command = Command::new("cp");
+        command.arg("--").arg(&self.path).arg(out);
+        run(command, "copy").await?;
+        Ok(Self {
+            path: out.to_owned(),
+            ..self.clone()
+        })
+    }
+}
+
 impl Recipe {
     pub fn sound(version: &str) -> Self {
         Self {
@@ -43,8 +69,6 @@ impl Recipe {
         }
     }
 
-    /// Mints in a child process: were the file open for writing here while another thread forks, its
-    /// first start would fail with "text file busy".
     pub async fn mint(&self, reference_node: &Path, out: &Path) -> Result<Release, Error> {
         let mut command = Command::new(reference_node);
         command.args(["mint", "--version", &self.version]);
@@ -53,18 +77,17 @@ impl Recipe {
             command.args(["--only-node", node]);
         }
         command.arg("--out").arg(out);
-        let at = reference_node.display();
-        let output = command.output().await.map_err(Error::at("run", &at))?;
-        if !output.status.success() {
-            let why = String::from_utf8_lossy(&output.stderr);
-            return Err(Error(format!("{at} did not mint: {}", why.trim_end())));
-        }
-        let file = File::open(out).map_err(Error::at("open", out.display()))?;
-        let sha256 = process::digest(file).map_err(Error::at("read", out.display()))?;
-        Ok(Release {
-            version: self.version.clone(),
-            path: out.to_owned(),
-            sha256,
-        })
+        run(command, "mint").await?;
+        Release::of(&self.version, out)
     }
+}
+
+async fn run(mut command: Command, what: &str) -> Result<(), Error> {
+    let at = command.as_std().get_program().display().to_string();
+    let output = command.output().await.map_err(Error::at("run", &at))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let why = String::from_utf8_lossy(&output.stderr);
+    Err(Error(format!("{at} did not {what}: {}", why.trim_end())))
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::act::{Act, Expected};
-use super::balancer::{self, Balancer, What};
+use super::balancer::{Balancer, What};
 use super::cluster::Cluster;
 use super::error::Error;
+use super::front::Front;
 use super::journal::Journal;
 use super::live::Live;
 use super::load::{self, Load};
@@ -62,7 +63,7 @@ pub struct Scene {
     shown: Shown,
     led_at_start: Option<String>,
     observer: Observer,
-    balancer: Balancer,
+    front: Box<dyn Front>,
     load: Load,
     script: Script,
 }
@@ -76,22 +77,30 @@ struct Shown {
 }
 
 impl Scene {
-    /// Sets traffic and observer going, then starts the plan.
+    /// Sets traffic and observer going behind a balancer of the demo's own, then starts the plan.
     pub async fn begin(cluster: &Cluster, script: Script) -> Result<Self, Error> {
+        let backends = cluster.hosts.iter().map(|host| host.backend()).collect();
+        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let balancer = Balancer::start(any, backends, cluster.tools.clock)
+            .await
+            .map_err(Error::at("start", "the balancer"))?;
+        Self::begin_behind(Box::new(balancer), cluster, script).await
+    }
+
+    pub async fn begin_behind(
+        front: Box<dyn Front>,
+        cluster: &Cluster,
+        script: Script,
+    ) -> Result<Self, Error> {
         let clock = cluster.tools.clock;
         let observed = cluster.hosts.iter().map(|host| host.observed()).collect();
         let observer =
             Observer::start(observed, clock).map_err(Error::at("start", "the observer"))?;
         all_healthy(cluster, &observer).await?;
-        let backends = cluster.hosts.iter().map(|host| host.backend()).collect();
-        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let balancer = Balancer::start(any, backends, clock)
-            .await
-            .map_err(Error::at("start", "the balancer"))?;
-        all_in_rotation(cluster, &balancer).await?;
+        all_in_rotation(cluster, front.as_ref()).await?;
         let load = Load::start(
             &load::Plan {
-                balancer: balancer.address(),
+                balancer: front.address(),
                 connections: CONNECTIONS,
                 rate_per_s: RATE_PER_S,
                 prefix: format!("act-{}", script.name),
@@ -120,7 +129,7 @@ impl Scene {
             },
             led_at_start,
             observer,
-            balancer,
+            front,
             load,
             script,
         })
@@ -191,7 +200,7 @@ impl Scene {
             connections: CONNECTIONS,
             load: log,
             read_back,
-            balancer: self.balancer.events(),
+            balancer: self.front.events(),
             seen,
             expected,
         })
@@ -210,7 +219,7 @@ impl Scene {
     }
 
     fn show_traffic(&mut self) {
-        let events = self.balancer.events();
+        let events = self.front.events();
         for event in events.get(self.shown.turns..).unwrap_or_default() {
             let what = match &event.what {
                 What::Joined { .. } => "in rotation",
@@ -243,13 +252,10 @@ async fn all_healthy(cluster: &Cluster, observer: &Observer) -> Result<(), Error
     wait_until(PATIENCE, what, async || names.iter().all(healthy)).await
 }
 
-async fn all_in_rotation(cluster: &Cluster, balancer: &balancer::Balancer) -> Result<(), Error> {
+async fn all_in_rotation(cluster: &Cluster, front: &dyn Front) -> Result<(), Error> {
     let count = cluster.hosts.len();
     let what = "every database is in the balancer's rotation";
-    wait_until(PATIENCE, what, async || {
-        balancer.in_rotation().len() == count
-    })
-    .await
+    wait_until(PATIENCE, what, async || front.in_rotation().len() == count).await
 }
 
 /// Creates and executes; refused for gates that are not green yet, it is executed again.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::act::{Act, Database, Expected, Order};
+use super::act::{Act, Database, Expected, Failures, Order};
 use super::load::{Acknowledged, Kind, Log, Outcome, Sent};
 
 use super::passes::StepFact;
@@ -105,7 +105,9 @@ fn expected() -> Expected {
         taken: BTreeSet::from(names),
         order: Order::LeaderLast,
         down_together_max: 1,
+        failures: Failures::None,
         requests_min: 1_000,
+        writes_min: 1,
         rate_min_per_s: 150.0,
         connections_min: 8,
     }
@@ -188,7 +190,7 @@ fn a_good_act_is_as_it_should_be() {
 
 #[test]
 fn each_wrong_thing_has_its_verdict() {
-    let cases: [(&str, Spoil); 14] = [
+    let cases: [(&str, Spoil); 15] = [
         ("outcome", &|act| act.status = "RolledBack".to_owned()),
         ("nodes", &|act| act.facts.retain(|fact| fact.node != "n3")),
         ("order", &|act| act.led_at_start = Some("n2".to_owned())),
@@ -204,6 +206,7 @@ fn each_wrong_thing_has_its_verdict() {
         }),
         ("load", &|act| act.connections = 7),
         ("writes", &|act| act.read_back.checked = 0),
+        ("writes", &|act| act.expected.writes_min = 2),
         ("writes", &|act| {
             act.read_back.lost.push("k on n1 is None".to_owned())
         }),
@@ -237,6 +240,17 @@ fn each_wrong_thing_has_its_verdict() {
         assert!(also.is_empty(), "spoiling {what} also turned {also:?}");
         assert!(render(&[act]).contains(&format!("BAD  {what}")));
     }
+}
+
+#[test]
+fn a_control_run_may_fail_requests_and_says_when_it_could_not() {
+    let mut act = spoiled(|act| act.expected.failures = Failures::Shown);
+    assert!(render(&[act.clone()]).contains("this control run could not show any"));
+    act.load.sent[7].outcome = Outcome::Failed {
+        why: "HTTP 503".to_owned(),
+    };
+    assert!(render(&[act.clone()]).contains("HTTP 503; this is the control run"));
+    assert_eq!(bad(&act), Vec::<&str>::new());
 }
 
 #[test]

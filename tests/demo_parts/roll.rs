@@ -140,7 +140,9 @@ fn expected(world: &World) -> Expected {
         taken: names.into_iter().collect(),
         order: Order::LeaderLast,
         down_together_max: 1,
+        failures: act::Failures::None,
         requests_min: 100,
+        writes_min: 50,
         rate_min_per_s: 150.0,
         connections_min: 8,
     }

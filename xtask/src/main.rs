@@ -1,6 +1,7 @@
 //! The project's own commands, `cargo xtask <verb>`: one file per verb, dispatched here. Compiles
 //! nothing native, so that it can prepare a machine on which nothing else builds yet.
 
+mod aegis;
 mod demo;
 mod matrix;
 mod setup;
@@ -23,6 +24,7 @@ usage: cargo xtask <verb> [arguments]
   simulate [--seeds N] [--from N] [--trace LINES]: the simulation, seed by seed
   demo    set up, build, and run `aegis-updates demo` with the arguments that follow
   matrix  set up, then every cell of the crash matrix on real daemons (most of an hour)
+  aegis   set up, then the real aegis-server 0.2.6 and 0.3.0 behind HAProxy (builds both once)
   setup   install what the build needs, build RocksDB once, print the variables that use it";
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn dispatched(arguments: &[String]) -> Result<(), Failure> {
         Some((verb, rest)) => match verb.as_str() {
             "test" => test::verb(rest),
             "demo" => demo::verb(rest),
+            "aegis" => aegis::verb(rest),
             "matrix" => matrix::verb(rest),
             "setup" => setup::verb(rest),
             "simulate" => simulate::verb(rest),

@@ -16,6 +16,7 @@ use std::process::Command;
 
 use crate::source::Crate;
 use crate::step::{Failure, answer, at, say};
+pub use kept::cache_home;
 use units::Compiler;
 
 /// The directory that holds `librocksdb.a`, built first if this machine has none.

@@ -10,7 +10,7 @@ use super::super::error::Error;
 use super::super::live::say;
 use super::super::origin::Origin;
 use super::super::ports::Port;
-use super::super::releases::Recipe;
+use super::super::releases::{Recipe, Release};
 use super::super::wait::wait_until;
 use super::host::Host;
 use super::{Cluster, Ground, Tools};
@@ -21,9 +21,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const NAMES: [&str; 3] = ["n1", "n2", "n3"];
 
 impl Cluster {
-    /// Three hosts with `installed` on each, formed, voting, every database healthy.
+    /// Three hosts with `installed` of the reference node on each, formed, voting, every database healthy.
     pub async fn form(tools: Tools, installed: &Recipe) -> Result<Self, Error> {
         let ground = Ground::new()?;
+        let minted = ground.path.join("installed");
+        let release = installed.mint(&tools.reference_node, &minted).await?;
+        Self::form_on(ground, tools, &release).await
+    }
+
+    /// The same with a database that lies there already.
+    pub async fn form_with(tools: Tools, installed: &Release) -> Result<Self, Error> {
+        Self::form_on(Ground::new()?, tools, installed).await
+    }
+
+    async fn form_on(ground: Ground, tools: Tools, installed: &Release) -> Result<Self, Error> {
         say(&format!("everything lies in {}", ground.path.display()));
         let hosts: Vec<Host> = NAMES
             .iter()
@@ -31,19 +42,12 @@ impl Cluster {
             .collect::<Result<_, _>>()?;
         let origin_port = Port::lease().map_err(Error::at("find a port for", "the origin"))?;
         let origin = Origin::start(origin_port.socket(), ground.path.join("origin")).await?;
-        let mut release = None;
         for host in &hosts {
             let others = hosts.iter().filter(|other| other.name != host.name);
             let peers: Vec<String> = others.map(|other| other.ports.database.address()).collect();
             host.configure(&tools.timings, &peers, &origin.url(""))?;
-            let path = host.install_path();
-            release = Some(installed.mint(&tools.reference_node, &path).await?);
+            installed.copy(&host.install_path()).await?;
         }
-        let Some(release) = release else {
-            return Err(Error(
-                "a cluster without a host cannot be formed".to_owned(),
-            ));
-        };
         let members = hosts.iter().map(|host| host.ports.api.address()).collect();
         let mut cluster = Self {
             tools,
@@ -53,7 +57,7 @@ impl Cluster {
                 members,
                 token: String::new(),
             },
-            installed: release,
+            installed: installed.clone(),
             _origin_port: origin_port,
             ground,
         };

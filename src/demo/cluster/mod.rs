@@ -20,6 +20,7 @@ use super::origin::Origin;
 use super::ports::Port;
 use super::releases::{Recipe, Release};
 use super::timings::Timings;
+use super::verdict::short;
 use host::Host;
 
 /// What every cluster of one demo run shares.
@@ -124,6 +125,16 @@ impl Cluster {
         let reference_node = &self.tools.reference_node;
         let release = recipe.mint(reference_node, &origin.path(name)).await?;
         Ok((release, origin.url(name)))
+    }
+
+    /// The same for a release that lies there already.
+    pub async fn serve(&self, release: &Release) -> Result<(Release, String), Error> {
+        let Some(origin) = &self.origin else {
+            return Err(Error("the origin was stopped".to_owned()));
+        };
+        let name = format!("database-{}-{}", release.version, short(&release.sha256));
+        let served = release.copy(&origin.path(&name)).await?;
+        Ok((served, origin.url(&name)))
     }
 
     /// Closes the origin's port.
