@@ -3,7 +3,7 @@
 use crate::base::failure::Class;
 use crate::base::ids::{NodeName, PlanId};
 use crate::fleet::node::{Answered, Node};
-use crate::fleet::observation::{Answer, Notice, Observation, Report};
+use crate::fleet::observation::{Answer, Database, Notice, Observation, Report};
 use crate::journal::fact::Fact;
 use crate::machine::apply::Context;
 use crate::machine::handle::begin::speaks_for;
@@ -11,7 +11,7 @@ use crate::machine::handle::edges::{move_node, move_plan, progress};
 use crate::machine::refusal::Refusal;
 use crate::machine::state::{Reply, State};
 use crate::plans::progress::{Status, Step};
-use crate::plans::spec::Kind;
+use crate::plans::spec::{Binary, Kind};
 
 pub fn observe(
     state: &mut State,
@@ -165,32 +165,18 @@ fn answered(
     }
 }
 
-/// Believed only with the evidence in the same report: healthy, on the plan's digest and version.
 fn arrived(
     state: &mut State,
     context: &mut Context<'_>,
     seen: &Observation,
     plan: PlanId,
 ) -> Result<(), Refusal> {
-    let target = state.plan(plan)?.target_of(&seen.node);
-    let proven = target.is_some_and(|target| {
-        let version = seen.database.version.as_deref() == Some(target.version.as_str());
-        #[cfg(feature = "sabotage")]
-        let version = version || crate::base::sabotage::Bug::NoHealthVersion.is_planted();
-        seen.database.healthy && seen.database.digest == Some(target.digest) && version
-    });
-    if proven {
-        return move_node(state, context, plan, &seen.node, |status| status.updated());
+    let name = &seen.node;
+    if shows(&seen.database, state.plan(plan)?.target_of(name)) {
+        return move_node(state, context, plan, name, |status| status.updated());
     }
     let detail = "the database is not healthy on the plan's binary and version";
-    fail(
-        state,
-        context,
-        plan,
-        &seen.node,
-        Class::HealthGateFailed,
-        detail,
-    )
+    fail(state, context, plan, name, Class::HealthGateFailed, detail)
 }
 
 fn went_back(
@@ -199,23 +185,23 @@ fn went_back(
     seen: &Observation,
     plan: PlanId,
 ) -> Result<(), Refusal> {
-    let target = progress(state, plan, &seen.node)?.rollback_target.clone();
-    let proven = target
-        .is_some_and(|target| seen.database.healthy && seen.database.digest == Some(target.digest));
-    if proven {
-        return move_node(state, context, plan, &seen.node, |status| {
-            status.rolled_back()
-        });
+    let name = &seen.node;
+    let target = progress(state, plan, name)?.rollback_target.clone();
+    if shows(&seen.database, target) {
+        return move_node(state, context, plan, name, |status| status.rolled_back());
     }
-    let detail = "the database is not healthy on its rollback target";
-    fail(
-        state,
-        context,
-        plan,
-        &seen.node,
-        Class::HealthGateFailed,
-        detail,
-    )
+    let detail = "the database is not healthy on its rollback target and that version";
+    fail(state, context, plan, name, Class::HealthGateFailed, detail)
+}
+
+/// An answer is believed only with the evidence in the same report: healthy, on the wanted digest and version.
+fn shows(database: &Database, wanted: Option<Binary>) -> bool {
+    wanted.is_some_and(|wanted| {
+        let version = database.version.as_ref() == Some(&wanted.version);
+        #[cfg(feature = "sabotage")]
+        let version = version || crate::base::sabotage::Bug::NoHealthVersion.is_planted();
+        database.healthy && database.digest == Some(wanted.digest) && version
+    })
 }
 
 /// A failed update is rolled back; a failed rollback needs a person.
