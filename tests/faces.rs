@@ -11,7 +11,7 @@ use aegis_updates::cli::Cli;
 use aegis_updates::control::service::Unavailable;
 use aegis_updates::http::api::Api;
 use aegis_updates::http::limiter::Limiter;
-use aegis_updates::http::router::{PREFIX, ROUTES, router};
+use aegis_updates::http::router::{PREFIX, ROUTES, Route, router};
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use clap::{CommandFactory as _, Parser as _};
@@ -98,11 +98,7 @@ fn plan_body() -> Value {
 #[tokio::test]
 async fn every_route_for_every_role() {
     for route in ROUTES {
-        let path = route
-            .path
-            .replace("{id}", "p-9")
-            .replace("{node}", "node-9");
-        let path = path.replace("{token}", "token-9");
+        let path = concrete(route.path);
         for role in [None].into_iter().chain(Role::ALL.map(Some)) {
             let face = Face::new();
             let before = face.core.journal_length();
@@ -127,159 +123,6 @@ async fn every_route_for_every_role() {
             assert_eq!(face.core.journal_length(), before, "{what}");
         }
     }
-}
-
-#[tokio::test]
-async fn what_is_malformed_is_refused_by_its_own_code_and_changes_nothing() {
-    let with = |name: &str, value: Value| {
-        let mut body = plan_body();
-        body[name] = value;
-        body.to_string()
-    };
-    let plan = |body: String, code: &'static str| ("POST", "/plan", body, 400, code);
-    let large = format!("\"{}\"", "x".repeat(1 << 20));
-    let cases = [
-        plan(with("sha256", json!("sha256hash...")), "malformed_sha256"),
-        plan(with("version", json!("latest")), "malformed_version"),
-        plan(with("binary_url", json!("ok.example")), "malformed_url"),
-        plan(
-            with("binary_url", json!("https://u:p@ok.example/x")),
-            "malformed_url",
-        ),
-        plan(with("nodes", json!(["Node 1"])), "malformed_name"),
-        plan(
-            with("nodes", json!(["node-1", "node-1"])),
-            "duplicate_nodes",
-        ),
-        plan(
-            with("strategy", json!({ "rollback_notice": "soon" })),
-            "malformed_duration",
-        ),
-        plan(
-            with("strategy", json!({ "deadlines": { "soak": 30 } })),
-            "malformed_duration",
-        ),
-        plan(with("strategy", json!({ "soke": "30s" })), "unknown_field"),
-        plan(with("surprise", json!(1)), "unknown_field"),
-        plan(with("version", json!(1)), "malformed_body"),
-        plan("{".into(), "malformed_body"),
-        plan(String::new(), "malformed_body"),
-        plan("[".repeat(100_000), "malformed_body"),
-        ("POST", "/plan", large, 413, "body_too_large"),
-        (
-            "POST",
-            "/plan",
-            with("nodes", json!([])),
-            422,
-            "empty_nodes",
-        ),
-        (
-            "POST",
-            "/plan",
-            with("binary_url", json!("https://evil.example/x")),
-            422,
-            "url_not_allowed",
-        ),
-        (
-            "POST",
-            "/plan",
-            with("nodes", json!(["node-9"])),
-            404,
-            "unknown_node",
-        ),
-        ("GET", "/status/17", String::new(), 400, "malformed_plan_id"),
-        ("GET", "/status/p-17", String::new(), 404, "unknown_plan"),
-        (
-            "GET",
-            "/plans?limit=0",
-            String::new(),
-            400,
-            "malformed_parameter",
-        ),
-        (
-            "GET",
-            "/plans?colour=red",
-            String::new(),
-            400,
-            "unknown_parameter",
-        ),
-        (
-            "GET",
-            "/plans?consistency=maybe",
-            String::new(),
-            400,
-            "malformed_parameter",
-        ),
-        ("GET", "/nodes/%FF", String::new(), 400, "malformed_path"),
-        (
-            "GET",
-            "/nodes/..%2F..",
-            String::new(),
-            400,
-            "malformed_name",
-        ),
-        (
-            "GET",
-            "/journal?cursor=x",
-            String::new(),
-            400,
-            "malformed_place",
-        ),
-        (
-            "POST",
-            "/tokens",
-            "{\"role\":\"king\"}".into(),
-            400,
-            "malformed_role",
-        ),
-        (
-            "POST",
-            "/tokens",
-            "{\"role\":\"viewer\",\"ttl\":\"9\"}".into(),
-            400,
-            "malformed_duration",
-        ),
-        (
-            "DELETE",
-            "/tokens/none",
-            String::new(),
-            404,
-            "unknown_token",
-        ),
-        (
-            "POST",
-            "/execute?wait=long",
-            "{\"plan_id\":\"p-1\"}".into(),
-            400,
-            "malformed_duration",
-        ),
-        (
-            "POST",
-            "/plans/p-1/pause",
-            "{\"x\":1}".into(),
-            400,
-            "unknown_field",
-        ),
-        ("GET", "/nowhere", String::new(), 404, "unknown_route"),
-        ("PUT", "/plan", String::new(), 405, "method_not_allowed"),
-    ];
-    let face = Face::new();
-    let before = face.core.journal_length();
-    for (method, path, body, status, code) in cases {
-        let shown: String = body.chars().take(120).collect();
-        let told = face.ask(Some(Role::Admin), method, path, &body).await;
-        let what = format!("{method} {path} {shown}: {} {}", told.status, told.body);
-        assert_eq!(told.status.as_u16(), status, "{what}");
-        assert_eq!(told.body["code"], json!(code), "{what}");
-        assert_eq!(told.body["success"], json!(false), "{what}");
-        assert!(
-            told.body["remedy"]
-                .as_str()
-                .is_some_and(|text| !text.is_empty()),
-            "{what}"
-        );
-    }
-    assert_eq!(face.core.journal_length(), before);
 }
 
 #[tokio::test]
@@ -347,6 +190,7 @@ async fn without_a_leader_writes_say_so_and_local_reads_work() {
         (Unavailable::QuorumLost, "quorum_lost"),
         (Unavailable::NoLeader, "no_leader"),
         (Unavailable::OutcomeUnknown, "outcome_unknown"),
+        (Unavailable::ShuttingDown, "shutting_down"),
     ] {
         let face = Face::new();
         face.core.lose(how);
@@ -412,6 +256,71 @@ async fn a_token_expires_though_nothing_is_appended_any_more() {
     let told = face.ask(Some(Role::Viewer), "GET", "/whoami", "").await;
     assert_eq!(told.status, StatusCode::UNAUTHORIZED);
     assert_eq!(told.body["code"], json!("unauthorized"));
+}
+
+/// The table is the whole router: what it does not list is answered by nobody, with whatever method.
+#[tokio::test]
+async fn what_the_table_does_not_list_is_not_there() {
+    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    let listed = |path: &str, method: &str| {
+        let same = |route: &&Route| route.path == path && route.method.as_str() == method;
+        ROUTES.iter().any(|route| same(&route))
+    };
+    let face = Face::new();
+    for route in ROUTES {
+        let path = concrete(route.path);
+        for method in methods {
+            if !listed(route.path, method) {
+                let told = face.ask(Some(Role::Admin), method, &path, "").await;
+                assert_eq!(
+                    told.status,
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "{method} {path}"
+                );
+            }
+        }
+        for path in [format!("{path}/"), format!("{path}/x")] {
+            let known = ROUTES.iter().any(|other| concrete(other.path) == path);
+            let parameter = ROUTES.iter().any(|other| fits(other.path, &path));
+            if !known && !parameter {
+                let told = face.ask(Some(Role::Admin), "GET", &path, "").await;
+                assert_eq!(told.status, StatusCode::NOT_FOUND, "{path}");
+            }
+        }
+    }
+}
+
+/// Routes are added to a router in two places only: from the table, and the probes, which tell nothing.
+#[test]
+fn no_route_is_added_beside_the_table() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http");
+    let mut added = Vec::new();
+    for file in std::fs::read_dir(source).expect("the source is there") {
+        let path = file.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a source file");
+        let ways = [".route(", ".route_service(", ".nest", ".merge("];
+        let count: usize = ways.iter().map(|way| text.matches(way).count()).sum();
+        if count > 0 {
+            let name = path.file_name().expect("a name").to_string_lossy();
+            added.push((name.into_owned(), count));
+        }
+    }
+    added.sort();
+    let expected = [("probes.rs".to_owned(), 3), ("router.rs".to_owned(), 1)];
+    assert_eq!(added, expected);
+}
+
+fn concrete(path: &str) -> String {
+    let path = path.replace("{id}", "p-9").replace("{node}", "node-9");
+    path.replace("{token}", "token-9")
+}
+
+fn fits(pattern: &str, path: &str) -> bool {
+    let (pattern, path): (Vec<_>, Vec<_>) =
+        (pattern.split('/').collect(), path.split('/').collect());
+    let fits =
+        |(one, other): (&&str, &&str)| one == other || (one.starts_with('{') && !other.is_empty());
+    pattern.len() == path.len() && pattern.iter().zip(&path).all(fits)
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::error::Problem;
+use super::kind::Kind;
 use super::limiter::Limiter;
 use crate::access::principal::Principal;
 use crate::control::service::Service;
@@ -49,8 +49,7 @@ impl Api {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         limiter.take(&name, now_ms).map_err(|wait_ms| {
             Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "rate_limited",
+                Kind::RateLimited,
                 "more requests than one principal may send",
                 "wait as long as Retry-After says",
             )

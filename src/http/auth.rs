@@ -1,10 +1,11 @@
 //! Who asks: the holder of a token, or somebody with the host's control socket. Nothing is decided here
 //! about what they may do.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use subtle::ConstantTimeEq as _;
 
 use super::error::Problem;
+use super::kind::Kind;
 use crate::access::principal::Principal;
 use crate::access::secret::Secret;
 use crate::access::token::{Grant, Token};
@@ -68,8 +69,7 @@ fn holder(secret: &Secret, state: &State, now_wall_ms: u64) -> Result<Principal,
 
 fn unauthorized(why: &str) -> Problem {
     Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "unauthorized",
+        Kind::Unauthorized,
         why,
         "send `Authorization: Bearer …` with a token from `token create`",
     )

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::api::Api;
 use super::error::Problem;
+use super::kind::Kind;
 use crate::access::principal::Principal;
 use crate::base::digest::Digest;
 use crate::base::duration::Millis;
@@ -82,15 +83,11 @@ impl Call {
                     _ => format!("this route takes {}", known.join(", ")),
                 };
                 let what = format!("there is no parameter `{name}` here");
-                return Err(Problem::malformed("unknown_parameter", what, may));
+                return Err(Problem::new(Kind::UnknownParameter, what, may));
             }
             if found.insert(name.to_string(), value.into_owned()).is_some() {
                 let what = format!("the parameter `{name}` is given twice");
-                return Err(Problem::malformed(
-                    "duplicate_parameter",
-                    what,
-                    "give it once",
-                ));
+                return Err(Problem::new(Kind::DuplicateParameter, what, "give it once"));
             }
         }
         Ok(Query(found))
@@ -116,8 +113,8 @@ impl Call {
             return Ok(None);
         };
         let text = std::str::from_utf8(given.as_bytes()).map_err(|_| {
-            Problem::malformed(
-                "malformed_reason",
+            Problem::new(
+                Kind::MalformedReason,
                 "X-Reason is not UTF-8",
                 "send the reason as UTF-8 text",
             )
@@ -134,8 +131,8 @@ impl Call {
                 && key.bytes().all(|byte| byte.is_ascii_graphic())
         };
         let key = given.to_str().ok().filter(usable).ok_or_else(|| {
-            Problem::malformed(
-                "malformed_idempotency_key",
+            Problem::new(
+                Kind::MalformedIdempotencyKey,
                 "the Idempotency-Key cannot be used",
                 "use 1 to 255 visible ASCII characters, a UUID for example",
             )
@@ -155,8 +152,8 @@ impl Call {
         };
         let text = given.to_str().unwrap_or_default().trim_matches('"');
         text.parse().map(Some).map_err(|_| {
-            Problem::malformed(
-                "malformed_revision",
+            Problem::new(
+                Kind::MalformedRevision,
                 "If-Match is not a revision",
                 "send the number that ETag gave",
             )
@@ -172,14 +169,14 @@ impl Query {
     pub fn parsed<T: FromStr<Err: Display>>(
         &self,
         name: &str,
-        code: &'static str,
+        kind: Kind,
     ) -> Result<Option<T>, Problem> {
         let Some(text) = self.text(name) else {
             return Ok(None);
         };
         text.parse().map(Some).map_err(|error| {
             let what = format!("the parameter `{name}` cannot be read: {error}");
-            Problem::malformed(code, what, "correct the parameter, or leave it out")
+            Problem::new(kind, what, "correct the parameter, or leave it out")
         })
     }
 
@@ -187,8 +184,8 @@ impl Query {
         match self.text("consistency") {
             None | Some("linearizable") => Ok(Consistency::Linearizable),
             Some("local") => Ok(Consistency::Local),
-            Some(other) => Err(Problem::malformed(
-                "malformed_parameter",
+            Some(other) => Err(Problem::new(
+                Kind::MalformedParameter,
                 format!("there is no consistency `{}`", clipped(other)),
                 "use linearizable or local",
             )),
@@ -197,11 +194,11 @@ impl Query {
 
     /// Entries on a page: 100 unless asked otherwise, 1,000 at most.
     pub fn limit(&self) -> Result<usize, Problem> {
-        let asked: Option<usize> = self.parsed("limit", "malformed_parameter")?;
+        let asked: Option<usize> = self.parsed("limit", Kind::MalformedParameter)?;
         match asked.unwrap_or(100) {
             limit @ 1..=1_000 => Ok(limit),
-            other => Err(Problem::malformed(
-                "malformed_parameter",
+            other => Err(Problem::new(
+                Kind::MalformedParameter,
                 format!("a page cannot have {other} entries"),
                 "ask for 1 to 1000",
             )),
@@ -211,8 +208,8 @@ impl Query {
 
 pub fn node_name(text: &str) -> Result<NodeName, Problem> {
     text.parse().map_err(|_| {
-        Problem::malformed(
-            "malformed_name",
+        Problem::new(
+            Kind::MalformedName,
             format!("`{}` is not a node's name", clipped(text)),
             "names are 1 to 63 of a-z, 0-9 and -, and do not begin with -",
         )
@@ -222,8 +219,8 @@ pub fn node_name(text: &str) -> Result<NodeName, Problem> {
 pub fn duration(text: &str) -> Result<Millis, Problem> {
     text.parse()
         .map_err(|error: crate::base::duration::MalformedDuration| {
-            Problem::malformed(
-                "malformed_duration",
+            Problem::new(
+                Kind::MalformedDuration,
                 error.to_string(),
                 "write for example \"30s\"",
             )
@@ -231,8 +228,8 @@ pub fn duration(text: &str) -> Result<Millis, Problem> {
 }
 
 fn malformed_plan(text: &str) -> Problem {
-    Problem::malformed(
-        "malformed_plan_id",
+    Problem::new(
+        Kind::MalformedPlanId,
         format!("`{}` is not a plan's id", clipped(text)),
         "ids look like p-17; `plan list` shows them",
     )
@@ -241,14 +238,14 @@ fn malformed_plan(text: &str) -> Problem {
 pub fn malformed_body(error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     if text.starts_with("unknown field") {
-        return Problem::malformed(
-            "unknown_field",
+        return Problem::new(
+            Kind::UnknownField,
             text,
             "leave the field out, or correct its name",
         );
     }
-    Problem::malformed(
-        "malformed_body",
+    Problem::new(
+        Kind::MalformedBody,
         format!("the body cannot be read: {text}"),
         "send a JSON object with the fields of this route",
     )

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::call::{Call, clipped, duration, malformed_body, node_name};
 use super::error::Problem;
+use super::kind::Kind;
 use crate::base::digest::Digest;
 use crate::base::ids::NodeName;
 use crate::base::limits::{NODES_MAX, URL_LENGTH_MAX};
@@ -40,8 +41,8 @@ pub fn spec(call: &Call) -> Result<Spec, Problem> {
 
 fn version(text: &str) -> Result<Version, Problem> {
     Version::parse(text).map_err(|error| {
-        Problem::malformed(
-            "malformed_version",
+        Problem::new(
+            Kind::MalformedVersion,
             format!("`{}` is not a semantic version: {error}", clipped(text)),
             "write for example 1.2.3",
         )
@@ -50,8 +51,8 @@ fn version(text: &str) -> Result<Version, Problem> {
 
 fn sha256(text: &str) -> Result<Digest, Problem> {
     text.parse().map_err(|_| {
-        Problem::malformed(
-            "malformed_sha256",
+        Problem::new(
+            Kind::MalformedSha256,
             format!("`{}` is not a SHA-256", clipped(text)),
             "give the 64 hexadecimal digits that `sha256sum` prints",
         )
@@ -60,8 +61,8 @@ fn sha256(text: &str) -> Result<Digest, Problem> {
 
 fn url(text: &str) -> Result<String, Problem> {
     let refused = |why: &str| {
-        Problem::malformed(
-            "malformed_url",
+        Problem::new(
+            Kind::MalformedUrl,
             format!("`{}` {why}", clipped(text)),
             "give an http or https URL without user or password",
         )
@@ -84,8 +85,8 @@ fn url(text: &str) -> Result<String, Problem> {
 /// An empty list goes on to the core, which refuses it.
 fn nodes(names: &[String]) -> Result<BTreeSet<NodeName>, Problem> {
     if names.len() > NODES_MAX {
-        return Err(Problem::malformed(
-            "too_many_names",
+        return Err(Problem::new(
+            Kind::TooManyNames,
             format!("{} names are more than a cluster has nodes", names.len()),
             "name each node once",
         ));
@@ -94,8 +95,8 @@ fn nodes(names: &[String]) -> Result<BTreeSet<NodeName>, Problem> {
     for text in names {
         let name = node_name(text)?;
         if !set.insert(name) {
-            return Err(Problem::malformed(
-                "duplicate_nodes",
+            return Err(Problem::new(
+                Kind::DuplicateNodes,
                 format!("node {text} is named twice"),
                 "name each node once",
             ));

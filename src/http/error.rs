@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::kind::Kind;
 use super::refused;
 use crate::control::service::{Denied, Unavailable};
 use crate::machine::refusal::Refusal;
@@ -22,7 +23,12 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(
+    pub fn new(kind: Kind, error: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::of_core(kind.status(), kind.code(), error, remedy)
+    }
+
+    /// What the core answered, under its own code.
+    fn of_core(
         status: StatusCode,
         code: &'static str,
         error: impl Into<String>,
@@ -36,15 +42,6 @@ impl Problem {
             remedy: remedy.into(),
             retry_after_s: None,
         }
-    }
-
-    /// 400: the request cannot be read as what it should be.
-    pub fn malformed(
-        code: &'static str,
-        error: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code, error, remedy)
     }
 
     pub fn with(mut self, details: Value) -> Self {
@@ -107,7 +104,7 @@ impl From<Unavailable> for Problem {
             }
             Unavailable::ShuttingDown => "ask another member",
         };
-        Self::new(
+        Self::of_core(
             StatusCode::SERVICE_UNAVAILABLE,
             unavailable_code(unavailable),
             unavailable.to_string(),
@@ -125,7 +122,7 @@ impl From<Refusal> for Problem {
             _ => None,
         };
         let status = refused::status(&refusal);
-        let problem = Self::new(
+        let problem = Self::of_core(
             status,
             refusal.code(),
             refusal.to_string(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderValue, Response, header};
 use futures_util::stream;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::api::{Api, WATCHERS_MAX};
 use super::call::{Answer, Call};
 use super::error::Problem;
+use super::kind::Kind;
 use super::when::rfc3339;
 use crate::base::ids::PlanId;
 use crate::control::service::{Consistency, Place};
@@ -45,8 +46,7 @@ pub async fn follow(call: Call) -> Answer {
     let permit = Arc::clone(&call.api.watchers).try_acquire_owned();
     let permit = permit.map_err(|_| {
         Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too_many_watchers",
+            Kind::TooManyWatchers,
             format!("{WATCHERS_MAX} clients follow already"),
             "follow at another member, or poll the plan",
         )

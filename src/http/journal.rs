@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call, clipped, json};
 use super::error::Problem;
+use super::kind::Kind;
 use super::when::rfc3339;
 use crate::control::service::Place;
 
@@ -44,8 +45,8 @@ pub fn place(text: &str) -> Result<Place, Problem> {
     let read =
         parts.and_then(|(index, ordinal)| Some((index.parse().ok()?, ordinal.parse().ok()?)));
     read.ok_or_else(|| {
-        Problem::malformed(
-            "malformed_place",
+        Problem::new(
+            Kind::MalformedPlace,
             format!("`{}` is not a place in the journal", clipped(text)),
             "use an id as an answer gave it, as in 1234.0",
         )

@@ -8,6 +8,7 @@ pub mod router;
 pub mod auth;
 pub mod call;
 pub mod error;
+pub mod kind;
 pub mod limiter;
 pub mod random;
 pub mod refused;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call, json};
 use super::error::Problem;
+use super::kind::Kind;
 use super::steering::nothing;
 use crate::control::service::HostView;
 use crate::fleet::node::Node;
@@ -61,8 +62,8 @@ pub async fn release_slot(call: Call) -> Answer {
     let node = call.node()?;
     let ReleaseSlot { host_is_off } = call.body()?;
     if call.reason()?.is_none_or(|reason| reason.trim().is_empty()) {
-        return Err(Problem::malformed(
-            "reason_required",
+        return Err(Problem::new(
+            Kind::ReasonRequired,
             "releasing a slot is an operator's word against a host's; it needs a reason",
             "send it in the header X-Reason, or with `--reason`",
         ));

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Query, json};
 use super::error::{Problem, unavailable_code};
+use super::kind::Kind;
 use super::{create, plan_view};
 use crate::base::ids::PlanId;
 use crate::control::service::{Reading, Unavailable};
@@ -35,7 +36,7 @@ pub async fn preview(call: Call) -> Answer {
 pub async fn list(call: Call) -> Answer {
     let query = call.query(&["consistency", "limit", "cursor", "status"])?;
     let limit = query.limit()?;
-    let cursor: Option<PlanId> = query.parsed("cursor", "malformed_plan_id")?;
+    let cursor: Option<PlanId> = query.parsed("cursor", Kind::MalformedPlanId)?;
     let status = query.text("status");
     let known = [
         "Pending",
@@ -48,8 +49,8 @@ pub async fn list(call: Call) -> Answer {
         "Cancelled",
     ];
     if let Some(unknown) = status.filter(|status| !known.contains(status)) {
-        return Err(Problem::malformed(
-            "malformed_parameter",
+        return Err(Problem::new(
+            Kind::MalformedParameter,
             format!("there is no status `{}`", super::call::clipped(unknown)),
             format!("use one of {}", known.join(", ")),
         ));

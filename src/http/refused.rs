@@ -24,18 +24,18 @@ pub const fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::TooManyTokens { .. }
         | Refusal::TooManyNodes { .. }
         | Refusal::VotersFull { .. }
-        | Refusal::WouldLoseQuorum { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        Refusal::PlanLive { .. }
         | Refusal::NodeBusy { .. }
-        | Refusal::WrongStatus { .. }
         | Refusal::WrongNodeStatus { .. }
-        | Refusal::NotReady { .. }
         | Refusal::HostHeard { .. }
         | Refusal::BeginOpen { .. }
         | Refusal::NoSlot { .. }
         | Refusal::TokenExists { .. }
         | Refusal::MembershipChanging
         | Refusal::SlotHeld { .. }
+        | Refusal::WouldLoseQuorum { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Refusal::PlanLive { .. }
+        | Refusal::WrongStatus { .. }
+        | Refusal::NotReady { .. }
         | Refusal::NotFormed
         | Refusal::AlreadyFormed
         | Refusal::NameTaken { .. }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Response};
 use axum::routing::{MethodFilter, on};
 use futures_util::future::BoxFuture;
 
@@ -15,6 +15,7 @@ use super::api::{Api, BODY_MAX, BODY_TIME_MAX};
 use super::auth::{self, Entrance};
 use super::call::{Answer, Call};
 use super::error::Problem;
+use super::kind::Kind;
 use super::{cluster, events, journal, members, nodes, plans, random, seed, steering, tokens};
 use crate::access::principal::{Principal, Role};
 use crate::control::service::Consistency;
@@ -128,8 +129,8 @@ async fn answer(api: Arc<Api>, route: &Route, request: Request) -> Answer {
     authorize(&principal, route.role)?;
     let params = RawPathParams::from_request_parts(&mut parts, &()).await;
     let params = params.map_err(|_| {
-        Problem::malformed(
-            "malformed_path",
+        Problem::new(
+            Kind::MalformedPath,
             "the path is not UTF-8",
             "correct the path",
         )
@@ -158,8 +159,7 @@ fn authorize(principal: &Principal, needed: Role) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "forbidden",
+        Kind::Forbidden,
         format!("{principal} has the role {role}; this needs {needed}"),
         format!("use a token with the role {needed}"),
     ))
@@ -170,8 +170,7 @@ async fn read_body(body: Body) -> Result<Bytes, Problem> {
     let collected = http_body_util::BodyExt::collect(limited);
     let slow = |_| {
         Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body_too_slow",
+            Kind::BodyTooSlow,
             "the body did not arrive in time",
             "send it again",
         )
@@ -182,13 +181,12 @@ async fn read_body(body: Body) -> Result<Bytes, Problem> {
     {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
+            Kind::BodyTooLarge,
             format!("the body is larger than {BODY_MAX} bytes"),
             "send less",
         )),
-        Err(error) => Err(Problem::malformed(
-            "malformed_body",
+        Err(error) => Err(Problem::new(
+            Kind::MalformedBody,
             format!("the body cannot be read: {error}"),
             "send it again",
         )),
@@ -212,8 +210,7 @@ fn request_id(headers: &HeaderMap) -> String {
 
 async fn not_found() -> Response<Body> {
     Problem::new(
-        StatusCode::NOT_FOUND,
-        "unknown_route",
+        Kind::UnknownRoute,
         "there is nothing at this path",
         "correct the path; all routes are below /api/v1/updates",
     )
@@ -222,8 +219,7 @@ async fn not_found() -> Response<Body> {
 
 async fn not_allowed() -> Response<Body> {
     Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
+        Kind::MethodNotAllowed,
         "this path does not take this method",
         "use a method that the Allow header names",
     )

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::api::WAIT_MAX;
 use super::call::{Answer, Call, Query, clipped, duration, json};
 use super::error::Problem;
+use super::kind::Kind;
 use super::{create, plan_view, plans};
 use crate::base::ids::PlanId;
 use crate::control::service::Consistency;
@@ -76,8 +77,8 @@ pub async fn execute(call: Call) -> Answer {
     let wait = wait(&query)?;
     let body: Execute = call.body()?;
     let plan: PlanId = body.plan_id.parse().map_err(|_| {
-        Problem::malformed(
-            "malformed_plan_id",
+        Problem::new(
+            Kind::MalformedPlanId,
             format!("`{}` is not a plan's id", clipped(&body.plan_id)),
             "ids look like p-17; `plan list` shows them",
         )

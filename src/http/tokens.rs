@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call, clipped, duration, json};
 use super::error::Problem;
+use super::kind::Kind;
 use super::nodes::done;
 use super::random;
 use super::steering::nothing;
@@ -57,9 +58,10 @@ pub async fn list(call: Call) -> Answer {
 pub async fn create(call: Call) -> Answer {
     call.query(&[])?;
     let body: Create = call.body()?;
-    let role: Role = body.role.parse().map_err(|error: String| {
-        Problem::malformed("malformed_role", error, "choose one of them")
-    })?;
+    let role: Role = body
+        .role
+        .parse()
+        .map_err(|error: String| Problem::new(Kind::MalformedRole, error, "choose one of them"))?;
     let id = match body.id {
         Some(id) => token_id(&id)?,
         None => random_id("token"),
@@ -165,8 +167,8 @@ fn view(token: &Token, now_wall_ms: u64) -> Value {
 fn ttl(given: Option<&str>, default: Millis) -> Result<Millis, Problem> {
     let ttl = given.map_or(Ok(default), duration)?;
     if ttl.0 == 0 || ttl > TTL_MAX {
-        return Err(Problem::malformed(
-            "malformed_duration",
+        return Err(Problem::new(
+            Kind::MalformedDuration,
             format!("a token cannot live {ttl}"),
             format!("give up to {TTL_MAX}"),
         ));
@@ -177,7 +179,7 @@ fn ttl(given: Option<&str>, default: Millis) -> Result<Millis, Problem> {
 fn token_id(text: &str) -> Result<String, Problem> {
     // The same pattern as a node's name: it stands in paths, logs and the journal.
     let name = super::call::node_name(text).map_err(|problem| Problem {
-        code: "malformed_token_id",
+        code: Kind::MalformedTokenId.code(),
         error: format!("`{}` is not a token's id", clipped(text)),
         ..problem
     })?;

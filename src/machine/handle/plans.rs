@@ -19,23 +19,20 @@ use crate::plans::spec::{Kind, Release, Spec};
 use crate::plans::strategy::Strategy;
 
 pub fn create(state: &mut State, context: &mut Context<'_>, spec: &Spec) -> Result<Reply, Refusal> {
-    expire_pending(state, context);
     let Spec {
         release,
         nodes,
         strategy,
     } = spec;
     check_request(state, release, nodes.as_ref(), strategy)?;
-    let pending = state
-        .plans
-        .values()
-        .filter(|plan| plan.status == Status::Pending)
-        .count();
-    if pending >= PENDING_PLANS_MAX {
+    let now_wall_ms = state.head.clock.wall_ms;
+    let waits = |plan: &&Plan| plan.status == Status::Pending && !has_expired(plan, now_wall_ms);
+    if state.plans.values().filter(waits).count() >= PENDING_PLANS_MAX {
         return Err(Refusal::TooManyPending {
             limit: PENDING_PLANS_MAX,
         });
     }
+    expire_pending(state, context);
     let id = add(
         state,
         context,
@@ -90,7 +87,6 @@ pub fn execute(
     id: PlanId,
     revision: Option<u64>,
 ) -> Result<Reply, Refusal> {
-    expire_pending(state, context);
     let plan = state.plan(id)?.clone();
     if plan.executed_wall_ms.is_some() && plan.status.is_live() {
         return Ok(Reply::Unchanged);
@@ -99,6 +95,13 @@ pub fn execute(
         return Err(Refusal::WrongStatus {
             plan: id,
             status: plan.status.name().to_owned(),
+            event: "execute".to_owned(),
+        });
+    }
+    if has_expired(&plan, state.head.clock.wall_ms) {
+        return Err(Refusal::WrongStatus {
+            plan: id,
+            status: "Pending, and expired".to_owned(),
             event: "execute".to_owned(),
         });
     }
@@ -121,6 +124,7 @@ pub fn execute(
         .asked_nodes
         .clone()
         .unwrap_or_else(|| state.nodes.keys().cloned().collect());
+    expire_pending(state, context);
     start(state, context, id, &names)?;
     Ok(Reply::Plan {
         id,
@@ -296,14 +300,18 @@ pub fn check_budget(state: &State, strategy: &Strategy) -> Result<(), Refusal> {
     Ok(())
 }
 
+const fn has_expired(plan: &Plan, now_wall_ms: u64) -> bool {
+    plan.created_wall_ms < now_wall_ms.saturating_sub(PENDING_EXPIRY.0)
+}
+
+/// Only where the command is accepted: a refusal changes nothing.
 fn expire_pending(state: &mut State, context: &mut Context<'_>) {
-    let horizon = state.head.clock.wall_ms.saturating_sub(PENDING_EXPIRY.0);
-    let old: Vec<PlanId> = state
+    let now_wall_ms = state.head.clock.wall_ms;
+    let old = state
         .plans
         .values()
-        .filter(|plan| plan.status == Status::Pending && plan.created_wall_ms < horizon)
-        .map(|plan| plan.id)
-        .collect();
+        .filter(|plan| plan.status == Status::Pending && has_expired(plan, now_wall_ms));
+    let old: Vec<PlanId> = old.map(|plan| plan.id).collect();
     for id in old {
         // A Pending plan can always be cancelled, so this edge exists.
         let _ = move_plan(state, context, id, |plan| {

@@ -20,9 +20,13 @@ pub fn create(
         return Err(Refusal::TokenExists { id: id.to_owned() });
     }
     let now = state.head.clock.wall_ms;
-    forget_dead(state, now);
-    if state.tokens.len() >= TOKENS_MAX {
+    let dead = dead(state, now);
+    if state.tokens.len() - dead.len() >= TOKENS_MAX {
         return Err(Refusal::TooManyTokens { limit: TOKENS_MAX });
+    }
+    for id in dead {
+        state.tokens.remove(&id);
+        state.touched.insert(Part::Token(id));
     }
     let expires_wall_ms = now.saturating_add(ttl_ms);
     let token = Token {
@@ -58,17 +62,9 @@ pub fn revoke(state: &mut State, context: &mut Context<'_>, id: &str) -> Result<
     Ok(Reply::Done)
 }
 
-/// Expired join tokens are of no further use to anybody; they make room.
-fn forget_dead(state: &mut State, now: u64) {
-    let dead = |token: &Token| token.grants == Grant::Join && !token.is_valid_at(now);
-    let ids: Vec<String> = state
-        .tokens
-        .values()
-        .filter(|token| dead(token))
-        .map(|token| token.id.clone())
-        .collect();
-    for id in ids {
-        state.tokens.remove(&id);
-        state.touched.insert(Part::Token(id));
-    }
+/// Join tokens that nobody can use any more; they make room.
+fn dead(state: &State, now: u64) -> Vec<String> {
+    let dead = |token: &&Token| token.grants == Grant::Join && !token.is_valid_at(now);
+    let found = state.tokens.values().filter(dead);
+    found.map(|token| token.id.clone()).collect()
 }
