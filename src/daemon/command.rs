@@ -135,6 +135,7 @@ pub async fn join(path: &Path, token_file: &Path, globals: &Globals) -> Exit {
 fn failed_to_form(error: form::Error) -> Exit {
     let exit = match &error {
         form::Error::Refused(_) | form::Error::Member { .. } => Exit::Refused,
+        form::Error::Origins(_) => Exit::Configuration,
         form::Error::Unreachable(_) => Exit::Unavailable,
         form::Error::Identity(_) | form::Error::Credentials(_) | form::Error::Directories(_) => {
             Exit::Storage

@@ -55,7 +55,9 @@ impl Error {
             | Self::Host(_)
             | Self::Process(_)
             | Self::Ledger(ledger_file::Error::Foreign { .. })
-            | Self::Form(form::Error::Member { .. } | form::Error::Refused(_))
+            | Self::Form(
+                form::Error::Member { .. } | form::Error::Refused(_) | form::Error::Origins(_),
+            )
             | Self::Listen { .. } => EXIT_CONFIGURATION,
             Self::Store(_)
             | Self::Start(_)

@@ -14,6 +14,7 @@ use super::chance;
 use super::identity::{self, Identity, Joining};
 use super::places::Places;
 use crate::access::secret::{JoinTicket, Secret};
+use crate::agent::binary::origins::Origins;
 use crate::base::digest::Digest;
 use crate::base::ids::MemberId;
 use crate::config::Config;
@@ -47,6 +48,8 @@ pub enum Error {
     },
     Credentials(pki::Error),
     Directories(crate::agent::files::Error),
+    /// `cluster.url_allow` names no origin that hosts could fetch from.
+    Origins(String),
     /// The cluster was asked and said no.
     Refused(Refusal),
     /// The cluster could not be asked, or could not answer now: try again.
@@ -56,6 +59,7 @@ pub enum Error {
 /// Makes CA, credentials and identity of a new cluster whose only member this host is.
 pub fn init(config: &Config) -> Result<Formed, Error> {
     let places = Places::of(config);
+    Origins::parse(&config.cluster.url_allow).map_err(|error| Error::Origins(error.to_string()))?;
     places.create().map_err(Error::Directories)?;
     refuse_member(config)?;
     let cluster = new_cluster_id(&config.cluster.name);
@@ -240,6 +244,7 @@ impl fmt::Display for Error {
             ),
             Self::Credentials(error) => error.fmt(f),
             Self::Directories(error) => write!(f, "{error}: {}", error.source),
+            Self::Origins(why) => write!(f, "cluster.url_allow: {why}"),
             Self::Refused(refusal) => write!(f, "the cluster refused: {refusal}"),
             Self::Unreachable(reason) => write!(f, "{reason}; nothing is lost, try again"),
         }

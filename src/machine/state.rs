@@ -70,6 +70,9 @@ pub struct Membership {
     pub joint: bool,
     /// A change that is announced and neither committed nor given up.
     pub opened: Option<Change>,
+    /// Learners by an operator's word: they get their vote back by another, not by themselves.
+    #[serde(default)]
+    pub demoted: BTreeSet<MemberId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

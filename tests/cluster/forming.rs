@@ -81,3 +81,26 @@ async fn what_only_a_leader_decides_cannot_be_carried() {
     assert_eq!(refused, Err(Denied::Refused(Refusal::NotTheLeader)));
     group.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demoted_member_stays_a_learner_until_it_is_promoted() {
+    let group = Group::of(3).await;
+    group.all_vote(3).await;
+    let at = (group.leader() + 1) % 3;
+    let name = group.station(at).identity().node;
+    let member = group.members[at].id();
+    let leader = group.station(group.leader());
+    let actor = client(token("x")).actor;
+    let change = async |act| {
+        leader
+            .change_member(actor.clone(), None, name.clone(), act)
+            .await
+    };
+    assert_eq!(change(MemberAct::Demote).await, Ok(Reply::Done));
+    // Longer than the leader takes to look for learners that could vote.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert!(leader.consensus().learners.contains(&member));
+    assert_eq!(change(MemberAct::Promote).await, Ok(Reply::Done));
+    assert!(leader.consensus().voters.contains(&member));
+    group.end().await;
+}

@@ -295,6 +295,7 @@ fn came_to_pass(state: &State, consensus: &ConsensusView, change: &Change) -> bo
 fn promotion(state: &State, consensus: &ConsensusView) -> Option<Chore> {
     let ready = |node: &&crate::fleet::node::Node| {
         consensus.learners.contains(&node.member.0)
+            && !state.head.membership.demoted.contains(&node.member)
             && consensus
                 .replication
                 .get(&node.member.0)

@@ -196,6 +196,9 @@ pub fn close(state: &mut State, context: &mut Context<'_>, done: bool) -> Result
         return Err(Refusal::MembershipNotOpen);
     };
     context.facts.push(Fact::MembershipClosed { done });
+    if done {
+        remember_demotion(state, &change);
+    }
     if let (Change::Remove { node, .. }, true) = (&change, done) {
         if state.nodes.remove(node).is_some() {
             state.touched.insert(Part::Node(node.clone()));
@@ -207,6 +210,22 @@ pub fn close(state: &mut State, context: &mut Context<'_>, done: bool) -> Result
         }
     }
     Ok(Reply::Done)
+}
+
+/// What an operator made a learner is not promoted by itself.
+fn remember_demotion(state: &mut State, change: &Change) {
+    let (Change::Promote { node } | Change::Demote { node } | Change::Remove { node, .. }) = change
+    else {
+        return;
+    };
+    let Some(member) = state.nodes.get(node).map(|node| node.member) else {
+        return;
+    };
+    let demoted = &mut state.head.membership.demoted;
+    match change {
+        Change::Demote { .. } => demoted.insert(member),
+        _ => demoted.remove(&member),
+    };
 }
 
 struct Addresses<'a> {
