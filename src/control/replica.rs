@@ -9,7 +9,7 @@ use aegis_updates_raft::application::Payload;
 use aegis_updates_raft::member::{Member, NotAppended, ProposeError, ReadError};
 use aegis_updates_raft::store::HostClock;
 use aegis_updates_raft::view::{ConsensusView, Role};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::clock;
 use super::evidence::Evidence;
@@ -26,8 +26,10 @@ use crate::machine::refusal::Refusal;
 use crate::machine::state::State;
 use crate::machine::submission::Submission;
 
-/// How soon a write or read is tried again when nothing announces that a try could go better.
+/// How soon a write is tried again when nothing announces that a try could go better: at first, and at
+/// the slowest. A hundred requests that wait for a quorum must not busy the host that waits with them.
 const AGAIN: Duration = Duration::from_millis(20);
+const AGAIN_MAX: Duration = Duration::from_millis(160);
 /// The leader answers this much sooner than its asker gives up, so that the answer still arrives.
 const ANSWER_SPARE: Duration = Duration::from_millis(100);
 
@@ -147,6 +149,7 @@ impl Replica {
     }
 
     pub async fn submit_by(&self, call: Call, deadline: Instant) -> Result<Written, Unavailable> {
+        let mut pause = AGAIN;
         loop {
             let mut applied = self.0.published.watch();
             let view = self.consensus();
@@ -165,16 +168,18 @@ impl Replica {
                 Err(Unwritten::Unknown) => return Err(Unavailable::OutcomeUnknown),
                 Err(Unwritten::Never(lost)) => lost,
             };
+            let mut progress = self.0.member.watch();
+            let (leader, term, role) = (view.leader, view.term, view.role);
+            // Whichever comes first; each is only a hint that another try may go better.
+            tokio::select! {
+                _ = progress.wait_for(|now| (now.leader, now.term, now.role) != (leader, term, role)) => {}
+                _ = applied.changed() => {}
+                () = sleep_until(deadline.min(Instant::now() + pause)) => {}
+            }
             if Instant::now() + AGAIN >= deadline {
                 return Err(lost);
             }
-            let mut progress = self.0.member.watch();
-            // Whichever comes first; each is only a hint that another try may go better.
-            tokio::select! {
-                _ = progress.changed() => {}
-                _ = applied.changed() => {}
-                () = tokio::time::sleep(AGAIN) => {}
-            }
+            pause = AGAIN_MAX.min(pause * 2);
         }
     }
 

@@ -9,10 +9,12 @@ mod preview;
 mod serving;
 mod submit;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aegis_updates_raft::pki::Authority;
+use aegis_updates_raft::view::Role;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,8 +75,30 @@ impl Station {
         self.replica.opened_term().is_some()
     }
 
+    /// Ends when this member has known of no quorum for a whole write timeout: whatever waits for one is
+    /// answered then, however long it may take with one (SPEC §2).
+    async fn patience(&self) {
+        let limit = self.replica.timeouts().write;
+        let mut left = limit;
+        while !left.is_zero() {
+            sleep(left).await;
+            left = limit.saturating_sub(self.quorum_age());
+        }
+    }
+
+    /// How long ago consensus last showed this member a quorum: acknowledgements if it leads, else a
+    /// leader's voice.
+    fn quorum_age(&self) -> Duration {
+        let view = self.replica.consensus();
+        let age = match view.role {
+            Role::Leader => view.quorum_ack_age,
+            _ => self.replica.member().leader_contact_age(),
+        };
+        age.unwrap_or(Duration::MAX)
+    }
+
     /// Puts a question to whoever leads: `here` answers it on the leader itself. Asked again while it is
-    /// certain that nobody took it.
+    /// certain that nobody took it, and given up when there is no quorum.
     async fn ask_leader<'a, A, T, F>(
         &'a self,
         path: &'static str,
@@ -88,19 +112,26 @@ impl Station {
         F: Fn() -> BoxFuture<'a, Answer<T>> + Send,
     {
         let deadline = Instant::now() + within;
+        let mut patience = pin!(self.patience());
         loop {
             let view = self.replica.consensus();
             if !view.running {
                 return Err(Unavailable::ShuttingDown);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let answered = match view.leader {
-                Some(leader) if leader == view.id => Ok(here().await),
-                Some(leader) => {
-                    let peers = self.replica.member().peer_client();
-                    client::ask(&peers, MemberId(leader), path, ask, left).await
+            let asked = async {
+                match view.leader {
+                    Some(leader) if leader == view.id => Ok(here().await),
+                    Some(leader) => {
+                        let peers = self.replica.member().peer_client();
+                        client::ask(&peers, MemberId(leader), path, ask, left).await
+                    }
+                    None => Ok(Answer::NotLeader),
                 }
-                None => Ok(Answer::NotLeader),
+            };
+            let answered = tokio::select! {
+                answered = asked => answered,
+                () = &mut patience => return Err(Unavailable::OutcomeUnknown),
             };
             match answered {
                 Ok(Answer::Known(known)) => return Ok(known),
@@ -110,7 +141,10 @@ impl Station {
             if Instant::now() + AGAIN >= deadline {
                 return Err(Unavailable::NoLeader);
             }
-            sleep(AGAIN).await;
+            tokio::select! {
+                () = sleep(AGAIN) => {}
+                () = &mut patience => return Err(Unavailable::NoLeader),
+            }
         }
     }
 }

@@ -173,9 +173,14 @@ impl Group {
 
     /// Joins as `serve --join` does.
     pub async fn join(&mut self, number: usize) -> MemberId {
-        let secret = Digest::of(&[number as u8]);
+        self.join_as(number, &format!("ticket {number}")).await
+    }
+
+    /// As [`Group::join`], with a ticket of its own: a name that was used before needs another one.
+    pub async fn join_as(&mut self, number: usize, ticket: &str) -> MemberId {
+        let secret = Digest::of(ticket.as_bytes());
         let token = Command::CreateToken {
-            id: format!("join-ticket-{number}"),
+            id: format!("join-{}", ticket.replace(' ', "-")),
             hash: Digest::of(secret.as_bytes()),
             grants: Grant::Join,
             ttl_ms: 60_000,
@@ -187,7 +192,7 @@ impl Group {
         let ask = JoinAsk {
             joiner: Joiner {
                 token: Digest::of(secret.as_bytes()),
-                nonce: Digest::of(format!("nonce {number}").as_bytes()),
+                nonce: Digest::of(format!("nonce of {ticket}").as_bytes()),
                 node: format!("node-{number}").parse().unwrap(),
                 address: "http://127.0.0.1:1".to_owned(),
                 api: String::new(),
@@ -295,6 +300,12 @@ impl Group {
             })
             .await;
         }
+    }
+
+    /// Whether this member has applied the write of that token.
+    pub fn has(&self, at: usize, token: &str) -> bool {
+        let replica = self.station(at).replica();
+        replica.state().tokens.contains_key(token)
     }
 
     /// The position of the member that the others follow.

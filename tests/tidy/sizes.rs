@@ -6,8 +6,7 @@ use super::lexer::{Token, tokens};
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 /// Longer functions that stand, with the length they must not pass: a ratchet, to be turned down only.
-const LONG_FUNCTIONS: [(&str, &str, usize); 3] = [
-    ("raft/src/member/start.rs", "start", 71),
+const LONG_FUNCTIONS: [(&str, &str, usize); 2] = [
     ("src/machine/handle/take.rs", "may_take", 79),
     ("tests/simulation/oracle.rs", "sees", 75),
 ];

@@ -9,8 +9,10 @@ use super::Member;
 use super::error::ReadError;
 use crate::network::{ReadIndexAnswer, read_point};
 
-/// Before another attempt, when the leader that was asked is none any more.
+/// Before another attempt, when the leader that was asked is none any more: at first, and at the slowest,
+/// because many may wait at once for a leader that is long in coming.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
+const ASK_AGAIN_MAX: Duration = Duration::from_millis(160);
 
 impl Member {
     /// Gives the index of the read point. Reads of the application made after it returns are linearizable.
@@ -27,6 +29,7 @@ impl Member {
     }
 
     async fn ask_for_point(&self, deadline: Instant) -> Result<u64, ReadError> {
+        let mut pause = ASK_AGAIN;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let leader = self.view().leader;
@@ -47,8 +50,10 @@ impl Member {
             }
             // Someone else may lead by now; a change of leader wakes at once, the rest is patience.
             let mut progress = self.watch();
-            let again = (Instant::now() + ASK_AGAIN).min(deadline);
-            let _ = timeout_at(again, progress.changed()).await;
+            let again = (Instant::now() + pause).min(deadline);
+            let moved = progress.wait_for(|now| now.leader != leader || !now.running);
+            let _ = timeout_at(again, moved).await;
+            pause = ASK_AGAIN_MAX.min(pause * 2);
             if Instant::now() >= deadline {
                 return Err(lost);
             }

@@ -12,7 +12,7 @@ use super::monitor::{self, Monitor};
 use super::settings::{Peers, Settings, Timing};
 use super::{Member, Running};
 use crate::application::{Application, Node};
-use crate::network::{Doors, Ends, Heard, Routes, serve};
+use crate::network::{Doors, Ends, Heard, Network, Routes, serve};
 use crate::store::Store;
 use crate::types::Raft;
 
@@ -52,19 +52,7 @@ impl Member {
             faults,
         )
         .map_err(|error| StartError::Credentials(error.to_string()))?;
-        let state = store
-            .state_machine(application)
-            .map_err(|error| StartError::Fatal(error.to_string()))?;
-        let raft = Raft::new(
-            identity.member,
-            Arc::new(config),
-            ends.network.clone(),
-            store.log(),
-            state,
-        );
-        let raft = raft
-            .await
-            .map_err(|error| StartError::Fatal(error.to_string()))?;
+        let raft = core(config, &ends.network, &store, application).await?;
 
         let timing = settings.timing;
         let lease = Duration::from_millis(timing.election_max_ms);
@@ -107,6 +95,24 @@ impl Member {
             None => InitError::Fatal("the core has stopped".to_owned()),
         })
     }
+}
+
+/// Restores the state and sets openraft's core going on it.
+async fn core(
+    config: Config,
+    network: &Network,
+    store: &Store,
+    application: impl Application,
+) -> Result<Raft, StartError> {
+    let fatal = |error: &dyn std::fmt::Display| StartError::Fatal(error.to_string());
+    let state = store
+        .state_machine(application)
+        .map_err(|error| fatal(&error))?;
+    let log = store.log();
+    let (member, config) = (store.identity().member, Arc::new(config));
+    Raft::new(member, config, network.clone(), log, state)
+        .await
+        .map_err(|error| fatal(&error))
 }
 
 /// How long a leader without quorum is silent at a time: a follower's lease, its random timeout, and as

@@ -31,9 +31,14 @@ pub const TIMING: Timing = Timing {
     election_max_ms: 1_000,
 };
 
+/// Not a key of any test: the index of the newest entry, written with what the entry changed.
+const NEWEST: &[u8] = b"\0newest";
+
 /// Keeps the newest value of each key and every entry it saw.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Book {
+    /// As it was restored, and then as applied: an entry that comes twice, or after a gap, is seen by it.
+    pub newest: Option<u64>,
     pub rows: BTreeMap<Vec<u8>, Vec<u8>>,
     pub seen: Vec<EntryContext>,
     pub restores: usize,
@@ -52,9 +57,20 @@ impl Application for Register {
     fn apply(&mut self, entry: &EntryContext, payload: &[u8]) -> Applied {
         assert!(!payload.starts_with(b"panic="), "as it was told");
         let mut book = self.0.lock().unwrap();
+        if let Some(newest) = book.newest.replace(entry.index) {
+            assert_eq!(entry.index, newest + 1, "applied twice, or with a gap");
+        }
+        let newest = Row {
+            column: Column::Application,
+            key: NEWEST.to_vec(),
+            value: Some(entry.index.to_be_bytes().to_vec()),
+        };
         book.seen.push(entry.clone());
         let EntryKind::Normal { .. } = entry.kind else {
-            return Applied::default();
+            return Applied {
+                reply: Vec::new(),
+                rows: vec![newest],
+            };
         };
         let (key, value) = payload.split_at(payload.iter().position(|byte| *byte == b'=').unwrap());
         let before = book
@@ -74,13 +90,15 @@ impl Application for Register {
         };
         Applied {
             reply: before,
-            rows: vec![state, fact],
+            rows: vec![state, fact, newest],
         }
     }
 
     fn restore(&mut self, rows: &mut dyn Iterator<Item = StoredRow>) -> Result<(), RestoreError> {
         let mut book = self.0.lock().unwrap();
         book.rows = rows.collect::<Result<_, _>>()?;
+        let newest = book.rows.remove(NEWEST);
+        book.newest = newest.map(|index| u64::from_be_bytes(index.try_into().unwrap()));
         book.restores += 1;
         Ok(())
     }

@@ -9,7 +9,7 @@ use aegis_updates_raft::application::Node as Seat;
 use aegis_updates_raft::member::{MembershipError, TransferError};
 use aegis_updates_raft::view::ConsensusView;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Station;
 use crate::access::principal::Principal;
@@ -28,6 +28,8 @@ use crate::machine::state::{Reply, State};
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A request to steer waits for the change and for one move of leadership.
 const STEER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a request waits for its turn behind another change.
+const TURN_TIMEOUT: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What no request asks for, worked out anew each time.
@@ -66,9 +68,16 @@ impl Station {
         if !self.leads() {
             return Answer::NotLeader;
         }
-        match &ask.act {
-            Steer::Transfer { to } => self.transfer(to).await,
-            Steer::Change { node, act } => self.change(ask, node, *act).await,
+        let done = async {
+            match &ask.act {
+                Steer::Transfer { to } => self.transfer(to).await,
+                Steer::Change { node, act } => self.change(ask, node, *act).await,
+            }
+        };
+        // What was announced is ended by whoever leads once there is a quorum again.
+        tokio::select! {
+            answer = done => answer,
+            () = self.patience() => Answer::Known(Err(Unavailable::OutcomeUnknown.into())),
         }
     }
 
@@ -120,7 +129,8 @@ impl Station {
                 reachable: false,
             },
         };
-        let Ok(_one) = self.changing.try_lock() else {
+        // The cluster's own chores, a promotion above all, are over soon; nobody need be refused for them.
+        let Ok(_one) = timeout(TURN_TIMEOUT, self.changing.lock()).await else {
             return Answer::Known(Err(Refusal::MembershipChanging.into()));
         };
         let by = (ask.actor.clone(), ask.reason.clone());

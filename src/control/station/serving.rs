@@ -97,20 +97,19 @@ impl Service for Station {
 
     fn explain(&self) -> BoxFuture<'_, Result<Vec<Wait>, Unavailable>> {
         let within = self.replica.timeouts().read;
-        Box::pin(self.ask_leader(
-            wire::EXPLAIN,
-            &(),
-            || Box::pin(ready(self.explained())),
-            within,
-        ))
+        Box::pin(async move {
+            let here = || -> BoxFuture<'_, _> { Box::pin(ready(self.explained())) };
+            let asked = self.ask_leader(wire::EXPLAIN, &(), here, within).await;
+            asked.map_err(nothing_written)
+        })
     }
 
     fn preview(&self, spec: Spec) -> BoxFuture<'_, Result<Preview, Denied>> {
         Box::pin(async move {
             let ask = PreviewAsk { spec };
             let here = || -> BoxFuture<'_, _> { Box::pin(self.previewed(&ask)) };
-            self.ask_leader(wire::PREVIEW, &ask, here, PREVIEW_TIMEOUT)
-                .await?
+            let asked = self.ask_leader(wire::PREVIEW, &ask, here, PREVIEW_TIMEOUT);
+            asked.await.map_err(nothing_written)?
         })
     }
 
@@ -188,6 +187,14 @@ impl Service for Station {
 
     fn wall_ms(&self) -> u64 {
         clock::wall_ms(&self.replica.clock().now())
+    }
+}
+
+/// A question changes nothing, so that its answer was lost leaves no outcome open.
+const fn nothing_written(lost: Unavailable) -> Unavailable {
+    match lost {
+        Unavailable::OutcomeUnknown => Unavailable::QuorumLost,
+        Unavailable::QuorumLost | Unavailable::NoLeader | Unavailable::ShuttingDown => lost,
     }
 }
 
