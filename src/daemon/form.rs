@@ -14,13 +14,13 @@ use super::chance;
 use super::identity::{self, Identity, Joining};
 use super::places::Places;
 use crate::access::secret::{JoinTicket, Secret};
-use crate::agent::binary::origins::Origins;
 use crate::base::digest::Digest;
 use crate::base::ids::MemberId;
 use crate::config::Config;
 use crate::control::peers::wire::{self, Admitted, JoinAnswer, JoinAsk};
 use crate::machine::command::{Founder, Joiner, Settings};
 use crate::machine::refusal::Refusal;
+use crate::plans::origins::Origins;
 
 /// The member's id of whoever forms a cluster.
 const FOUNDER: MemberId = MemberId(1);
