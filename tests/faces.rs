@@ -211,6 +211,20 @@ async fn without_a_leader_writes_say_so_and_local_reads_work() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_made_is_not_denied_when_the_quorum_goes() {
+    let face = Face::new();
+    face.core.lose_after_a_write(Unavailable::QuorumLost);
+    let body = json!({ "id": "made", "role": "viewer" });
+    let made = face.admin("POST", "/tokens", &body).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let local = face
+        .admin("GET", "/tokens?consistency=local", &json!({}))
+        .await;
+    let local = local.body["tokens"].to_string();
+    assert!(local.contains("\"made\""), "{local}");
+}
+
+#[tokio::test]
 async fn one_principal_s_flood_is_told_to_wait_and_others_are_served() {
     let face = Face::limited(1, 3);
     for _ in 0..3 {

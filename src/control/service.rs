@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub trait Service: Send + Sync + 'static {
 
     /// What the leader heard of every host. Without a leader: what this member knows, all unknown.
     fn hosts(&self) -> BoxFuture<'_, BTreeMap<NodeName, HostView>>;
+
+    /// How long a client waits at most while no quorum answers.
+    fn answer_within(&self) -> Duration;
 
     /// This member's own view; no message is sent.
     fn consensus(&self) -> Consensus;

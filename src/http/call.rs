@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
 use super::api::Api;
 use super::error::Problem;
@@ -19,7 +20,7 @@ use crate::base::digest::Digest;
 use crate::base::duration::Millis;
 use crate::base::ids::{NodeName, PlanId};
 use crate::base::limits::REQUEST_KEY_LENGTH_MAX;
-use crate::control::service::{self, Consistency, Reading};
+use crate::control::service::{self, Consistency, HostView, Reading};
 use crate::machine::command::Command;
 use crate::machine::state::Reply;
 use crate::machine::submission::RequestKey;
@@ -28,6 +29,7 @@ pub type Answer = Result<Response<Body>, Problem>;
 
 pub struct Call {
     pub api: Arc<Api>,
+    pub arrived: Instant,
     pub principal: Principal,
     pub method: Method,
     pub path: String,
@@ -95,6 +97,30 @@ impl Call {
 
     pub async fn read(&self, query: &Query) -> Result<Reading, Problem> {
         Ok(self.api.core.read(query.consistency()?).await?)
+    }
+
+    /// `None` once this request has waited as long as one may without a quorum. For whatever comes after a
+    /// first read or write, which had all that time to itself.
+    pub async fn in_time<T>(&self, rest: impl Future<Output = T>) -> Option<T> {
+        let end = self.arrived + self.api.core.answer_within();
+        timeout_at(end, rest).await.ok()
+    }
+
+    /// A state that includes what this request wrote, and true; or this member's own, when no quorum
+    /// confirms one in time. What was committed stays so either way.
+    pub async fn read_back(&self) -> Result<(Reading, bool), Problem> {
+        let core = &self.api.core;
+        match self.in_time(core.read(Consistency::Linearizable)).await {
+            Some(Ok(reading)) => Ok((reading, true)),
+            Some(Err(_)) | None => Ok((core.read(Consistency::Local).await?, false)),
+        }
+    }
+
+    /// What the leader heard of every host, as far as it says so in time.
+    pub async fn hosts(&self) -> BTreeMap<NodeName, HostView> {
+        self.in_time(self.api.core.hosts())
+            .await
+            .unwrap_or_default()
     }
 
     pub async fn submit(&self, command: Command) -> Result<Reply, Problem> {

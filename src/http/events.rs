@@ -53,10 +53,7 @@ pub async fn follow(call: Call) -> Answer {
         .retry_after(5)
     })?;
     // A plan just made elsewhere may not have arrived here: the linearizable read waits for it.
-    let reading = match call.api.core.read(Consistency::Linearizable).await {
-        Ok(reading) => reading,
-        Err(_) => call.api.core.read(Consistency::Local).await?,
-    };
+    let (reading, _) = call.read_back().await?;
     reading.state.plan(plan)?;
     let follower = Follower {
         applied: call.api.core.applied(),

@@ -16,7 +16,7 @@ use crate::machine::state::{Reply, State};
 pub async fn list(call: Call) -> Answer {
     let query = call.query(&["consistency"])?;
     let reading = call.read(&query).await?;
-    let hosts = call.api.core.hosts().await;
+    let hosts = call.hosts().await;
     let nodes: Vec<Value> = reading
         .state
         .nodes
@@ -32,7 +32,7 @@ pub async fn show(call: Call) -> Answer {
     let name = call.node()?;
     let reading = call.read(&query).await?;
     let node = reading.state.node(&name)?;
-    let hosts = call.api.core.hosts().await;
+    let hosts = call.hosts().await;
     let body = json!({
         "success": true,
         "node": view(node, hosts.get(&name), &reading.state),

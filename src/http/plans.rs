@@ -135,7 +135,8 @@ async fn live_waits(
     reading: &Reading,
 ) -> Result<Vec<Wait>, Problem> {
     query.consistency()?;
-    match call.api.core.explain().await {
+    let asked = call.in_time(call.api.core.explain()).await;
+    match asked.unwrap_or(Err(Unavailable::QuorumLost)) {
         Ok(waits) => Ok(waits),
         // Whoever asked for local answers gets one: that nobody decides is what the plan waits for.
         Err(unavailable) if reading.stale_ms.is_some() => {

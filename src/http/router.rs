@@ -10,6 +10,7 @@ use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, Response};
 use axum::routing::{MethodFilter, on};
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::api::{Api, BODY_MAX, BODY_TIME_MAX};
 use super::auth::{self, Entrance};
@@ -113,6 +114,7 @@ async fn serve(api: Arc<Api>, route: &'static Route, request: Request) -> Respon
 }
 
 async fn answer(api: Arc<Api>, route: &Route, request: Request) -> Answer {
+    let arrived = Instant::now();
     let (mut parts, body) = request.into_parts();
     let entrance = parts.extensions.get().copied().unwrap_or(Entrance::Network);
     let reading = api.core.read(Consistency::Local).await?;
@@ -142,6 +144,7 @@ async fn answer(api: Arc<Api>, route: &Route, request: Request) -> Answer {
     let body = read_body(body).await?;
     let call = Call {
         api,
+        arrived,
         principal,
         method: parts.method,
         path: parts.uri.path().to_owned(),

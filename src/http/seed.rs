@@ -22,7 +22,7 @@ use crate::plans::plan::Status;
 pub async fn version(call: Call) -> Answer {
     let query = call.query(&["consistency"])?;
     let reading = call.read(&query).await?;
-    let hosts = call.api.core.hosts().await;
+    let hosts = call.hosts().await;
     let mut versions = BTreeSet::new();
     let nodes: Vec<Value> = reading
         .state
@@ -113,11 +113,7 @@ pub async fn answer_with_plan(
         Reply::Done | Reply::Joined { .. } | Reply::Token { .. } => (asked, status),
     };
     // The write is committed: that it cannot be shown at this moment is no failure of it.
-    let reading = match call.api.core.read(Consistency::Linearizable).await {
-        Ok(reading) => Ok(reading),
-        Err(_) => call.api.core.read(Consistency::Local).await,
-    };
-    let plan = reading.ok().and_then(|reading| {
+    let plan = call.read_back().await.ok().and_then(|(reading, _)| {
         let plan = reading.state.plans.get(&id?)?;
         Some(plan_view::plan(plan, &reading.state))
     });

@@ -18,7 +18,7 @@ use crate::access::token::{Grant, Token};
 use crate::base::digest::Digest;
 use crate::base::duration::Millis;
 use crate::base::limits::{JOIN_TOKEN_TTL, TOKEN_TTL};
-use crate::control::service::Consistency;
+use crate::control::service::Unavailable;
 use crate::machine::command::Command;
 use crate::machine::state::Reply;
 
@@ -107,8 +107,11 @@ async fn register(
         _ => id,
     };
     // The same request again answers with the first one's token, whose secret nobody keeps.
-    let reading = call.api.core.read(Consistency::Linearizable).await?;
+    let (reading, confirmed) = call.read_back().await?;
     let token = reading.state.tokens.get(&id);
+    if token.is_none() && !confirmed {
+        return Err(Unavailable::OutcomeUnknown.into());
+    }
     let ours = token.is_some_and(|token| token.hash == hash);
     let body = json!({
         "success": true,

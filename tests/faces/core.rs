@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aegis_updates::access::principal::{Principal, Role};
 use aegis_updates::access::secret::Secret;
@@ -32,6 +33,8 @@ struct Inner {
     state: State,
     journal: Vec<Record>,
     unavailable: Option<Unavailable>,
+    /// How it is from the end of the next write on.
+    then: Option<Unavailable>,
     own_wall_ms: u64,
 }
 
@@ -48,6 +51,7 @@ impl Core {
                 state: State::default(),
                 journal: Vec::new(),
                 unavailable: None,
+                then: None,
                 own_wall_ms: FORMED_WALL_MS,
             }),
             applied: watch::Sender::new(0),
@@ -75,6 +79,11 @@ impl Core {
     /// Time passes on this host, and nothing is appended.
     pub fn pass(&self, ms: u64) {
         self.locked().own_wall_ms += ms;
+    }
+
+    /// As [`Core::lose`], from the end of the next write on.
+    pub fn lose_after_a_write(&self, how: Unavailable) {
+        self.locked().then = Some(how);
     }
 
     /// Everything that a refused request must leave as it was.
@@ -113,6 +122,7 @@ impl Core {
         };
         let outcome = apply(&mut inner.state, position, &submission);
         inner.journal.extend(outcome.facts);
+        inner.unavailable = inner.then.take();
         self.applied.send_replace(position.index);
         outcome.result.map_err(Denied::Refused)
     }
@@ -179,6 +189,10 @@ impl Service for Core {
 
     fn hosts(&self) -> BoxFuture<'_, BTreeMap<NodeName, HostView>> {
         ready(BTreeMap::new()).boxed()
+    }
+
+    fn answer_within(&self) -> Duration {
+        Duration::from_secs(2)
     }
 
     fn consensus(&self) -> Consensus {

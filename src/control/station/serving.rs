@@ -117,6 +117,10 @@ impl Service for Station {
         Box::pin(self.hosts_anywhere())
     }
 
+    fn answer_within(&self) -> Duration {
+        self.replica.timeouts().write
+    }
+
     fn consensus(&self) -> Consensus {
         let view = self.replica.consensus();
         let ids = |ids: std::collections::BTreeSet<u64>| ids.into_iter().map(MemberId).collect();
