@@ -13,6 +13,16 @@ mod roll;
 #[path = "daemons/bystanders.rs"]
 mod bystanders;
 
+#[path = "daemons/callers.rs"]
+mod callers;
+#[path = "daemons/rolls.rs"]
+mod rolls;
+
+#[path = "daemons/databases_lost.rs"]
+mod databases_lost;
+#[path = "daemons/quorum_loss.rs"]
+mod quorum_loss;
+
 #[path = "daemons/expectation.rs"]
 mod expectation;
 #[path = "daemons/matrix.rs"]

@@ -14,7 +14,7 @@ use aegis_updates::demo::releases::{Recipe, Release};
 use aegis_updates::journal::fact::Fact;
 use aegis_updates::plans::strategy::OnNodeFailure;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::expectation::{Cell, Role, Victim, cells, fixed};
 use crate::stage::{self, PATIENCE};
@@ -22,8 +22,6 @@ use crate::support::wait::wait_for;
 
 /// From the blow to the plan's end.
 const BOUND: Duration = Duration::from_secs(60);
-/// Between two readings of the journal; a principal may ask 50 times a second.
-const LAP: Duration = Duration::from_millis(40);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twelve_cells() {
@@ -80,7 +78,7 @@ async fn play(cluster: &mut Cluster, cell: Cell, version: &str) -> Result<String
     let from_ms = cluster.tools.clock.now_ms();
     let plan = start(cluster, &release, &url, &node).await;
     let enters = |fact: &Fact| matches!(fact, Fact::StepEntered { node: at, step, .. } if at.as_str() == node && *step == cell.step);
-    until(&mut journal, begin, PATIENCE, enters)
+    stage::until(&mut journal, begin, PATIENCE, enters)
         .await
         .map_err(|last| format!("the step was never entered; last: {last}"))?;
     strike(cluster, &observer, &node, cell.victim).await;
@@ -91,7 +89,7 @@ async fn play(cluster: &mut Cluster, cell: Cell, version: &str) -> Result<String
         }
         _ => false,
     };
-    let ended = until(&mut journal, begin, BOUND, ends).await;
+    let ended = stage::until(&mut journal, begin, BOUND, ends).await;
     let took = struck.elapsed();
     let (status, why) = match ended {
         Ok(Record {
@@ -188,28 +186,6 @@ async fn strike(cluster: &mut Cluster, observer: &Observer, node: &str, victim: 
     if victim != Victim::Database {
         cluster.host_mut(node).unwrap().kill().await.unwrap();
         cluster.start_daemon(node).unwrap();
-    }
-}
-
-/// The first record from `begin` on with such a fact; after `patience` the last of the journal.
-async fn until(
-    journal: &mut Journal,
-    begin: usize,
-    patience: Duration,
-    is: impl Fn(&Fact) -> bool,
-) -> Result<Record, String> {
-    let end = Instant::now() + patience;
-    loop {
-        // Some member answers again soon; until then there is nothing to read.
-        let _ = journal.read_on().await;
-        let mut records = journal.records[begin..].iter();
-        if let Some(found) = records.find(|record| is(&record.fact)) {
-            return Ok(found.clone());
-        }
-        if Instant::now() >= end {
-            return Err(format!("{:?}", journal.records.last()));
-        }
-        sleep(LAP).await;
     }
 }
 
