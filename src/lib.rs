@@ -33,6 +33,8 @@ pub mod demo;
 
 pub mod orchestrator;
 
+pub mod rollback;
+
 pub mod version;
 
 /// Binary management in the first seed's names: the code the agent runs.

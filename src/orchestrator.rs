@@ -104,30 +104,17 @@ impl UpdateOrchestrator {
             .post("/execute", &json!({"plan_id": id}))
             .await
             .map_err(Error::from)?;
-        loop {
-            let answer = client
-                .get(&format!("/status/{id}"))
-                .await
-                .map_err(Error::from)?;
-            let plan = plan(&answer["plan"])?;
-            let ended = match plan.status {
-                UpdateStatus::Completed => return Ok(()),
-                UpdateStatus::Pending | UpdateStatus::InProgress | UpdateStatus::RollingBack => {
-                    None
-                }
-                UpdateStatus::Paused => Some("plan_paused"),
-                UpdateStatus::Failed => Some("plan_failed"),
-                UpdateStatus::RolledBack => Some("plan_rolled_back"),
-                UpdateStatus::Cancelled => Some("plan_cancelled"),
-            };
-            if let Some(code) = ended {
-                let detail = answer["plan"]["detail"]
-                    .as_str()
-                    .unwrap_or("see the plan's events");
-                return Err(Error::new(code, format!("plan {id}: {detail}")));
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        completed(&client, id).await
+    }
+
+    /// Has these nodes of a finished plan taken back by a plan of its own, and waits for its end.
+    pub(crate) async fn take_back(&self, id: &str, nodes: &[ClusterNode]) -> Result<(), Error> {
+        let names: Vec<&str> = nodes.iter().map(|node| node.node_id.as_str()).collect();
+        let client = self.client()?;
+        let path = format!("/plans/{id}/rollback");
+        let answer = client.post(&path, &json!({"nodes": names})).await;
+        let started = plan(&answer.map_err(Error::from)?["plan"])?;
+        completed(&client, &started.id).await
     }
 
     pub fn get_plan(&self, id: &str) -> Result<UpdatePlan, Error> {
@@ -174,6 +161,32 @@ impl UpdateOrchestrator {
                 "the call's thread ended early".to_owned(),
             ))
         })
+    }
+}
+
+/// Waits for the plan's end: `Ok` when it is Completed.
+async fn completed(client: &Client, id: &str) -> Result<(), Error> {
+    loop {
+        let answer = client
+            .get(&format!("/status/{id}"))
+            .await
+            .map_err(Error::from)?;
+        let plan = plan(&answer["plan"])?;
+        let ended = match plan.status {
+            UpdateStatus::Completed => return Ok(()),
+            UpdateStatus::Pending | UpdateStatus::InProgress | UpdateStatus::RollingBack => None,
+            UpdateStatus::Paused => Some("plan_paused"),
+            UpdateStatus::Failed => Some("plan_failed"),
+            UpdateStatus::RolledBack => Some("plan_rolled_back"),
+            UpdateStatus::Cancelled => Some("plan_cancelled"),
+        };
+        if let Some(code) = ended {
+            let detail = answer["plan"]["detail"]
+                .as_str()
+                .unwrap_or("see the plan's events");
+            return Err(Error::new(code, format!("plan {id}: {detail}")));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 

@@ -23,6 +23,9 @@ mod databases_lost;
 #[path = "daemons/quorum_loss.rs"]
 mod quorum_loss;
 
+#[path = "daemons/library.rs"]
+mod library;
+
 #[path = "daemons/expectation.rs"]
 mod expectation;
 #[path = "daemons/matrix.rs"]

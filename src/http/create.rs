@@ -34,7 +34,7 @@ pub fn spec(call: &Call) -> Result<Spec, Problem> {
             url: url(&body.binary_url)?,
             sha256: sha256(&body.sha256)?,
         },
-        nodes: body.nodes.as_deref().map(nodes).transpose()?,
+        nodes: body.nodes.as_deref().map(named_nodes).transpose()?,
         strategy: body.strategy.map(strategy).transpose()?.unwrap_or_default(),
     })
 }
@@ -83,7 +83,7 @@ fn url(text: &str) -> Result<String, Problem> {
 }
 
 /// An empty list goes on to the core, which refuses it.
-fn nodes(names: &[String]) -> Result<BTreeSet<NodeName>, Problem> {
+pub fn named_nodes(names: &[String]) -> Result<BTreeSet<NodeName>, Problem> {
     if names.len() > NODES_MAX {
         return Err(Problem::new(
             Kind::TooManyNames,

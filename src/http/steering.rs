@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::call::{Answer, Call};
+use super::create::named_nodes;
 use super::error::Problem;
 use super::seed::answer_with_plan;
 use crate::base::ids::PlanId;
@@ -18,6 +19,13 @@ struct Nothing {}
 #[serde(deny_unknown_fields)]
 struct Resume {
     direction: Option<Way>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TakeBack {
+    /// Of a final plan; absent: all its nodes.
+    nodes: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +56,11 @@ pub async fn cancel(call: Call) -> Answer {
 
 /// Turns a live plan; of a final one it makes and starts a plan of kind rollback, which is answered.
 pub async fn rollback(call: Call) -> Answer {
-    act(call, |plan| Command::Rollback { plan }).await
+    call.query(&[])?;
+    let plan = call.plan()?;
+    let body: TakeBack = call.body()?;
+    let nodes = body.nodes.as_deref().map(named_nodes).transpose()?;
+    finish(&call, plan, Command::Rollback { plan, nodes }).await
 }
 
 pub async fn retry(call: Call) -> Answer {

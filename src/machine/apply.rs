@@ -176,7 +176,9 @@ fn dispatch(
             handle::steering::resume(state, context, *plan, *direction)
         }
         Command::Cancel { plan } => handle::steering::cancel(state, context, *plan),
-        Command::Rollback { plan } => handle::rollback::rollback(state, context, *plan),
+        Command::Rollback { plan, nodes } => {
+            handle::rollback::rollback(state, context, *plan, nodes.as_ref())
+        }
         Command::RetryNode { plan, node } => {
             handle::steering::retry_node(state, context, *plan, node)
         }

@@ -1,5 +1,7 @@
 //! Everything that can be proposed to the log. The list is closed; what each does is in `handle`.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::access::token::Grant;
@@ -32,6 +34,8 @@ pub enum Command {
     /// Turns a live plan; of a final one it creates and starts a plan of kind rollback.
     Rollback {
         plan: PlanId,
+        /// Only these of a final plan's nodes; `None`: all of them.
+        nodes: Option<BTreeSet<NodeName>>,
     },
     RetryNode {
         plan: PlanId,

@@ -34,6 +34,7 @@ const FLOORS: [&[&str]; 9] = [
         "lib",
         "version",
         "orchestrator",
+        "rollback",
         "maintenance",
         "demo",
     ],

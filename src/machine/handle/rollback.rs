@@ -19,8 +19,10 @@ pub fn rollback(
     state: &mut State,
     context: &mut Context<'_>,
     id: PlanId,
+    only: Option<&BTreeSet<NodeName>>,
 ) -> Result<Reply, Refusal> {
     let plan = state.plan(id)?.clone();
+    check_named(&plan, only)?;
     let all = matches!(
         &plan.turn,
         Some(Turn {
@@ -52,15 +54,41 @@ pub fn rollback(
             "be taken back: it is a rollback; cancel it",
         )),
         Status::Completed | Status::Failed | Status::RolledBack | Status::Cancelled => {
-            take_back(state, context, &plan)
+            take_back(state, context, &plan, only)
         }
     }
 }
 
+/// A plan that is live turns as a whole.
+fn check_named(plan: &Plan, only: Option<&BTreeSet<NodeName>>) -> Result<(), Refusal> {
+    let Some(only) = only else {
+        return Ok(());
+    };
+    if only.is_empty() {
+        return Err(Refusal::EmptyNodes);
+    }
+    if let Some(node) = only.iter().find(|name| !plan.nodes.contains_key(name)) {
+        return Err(Refusal::NotInPlan {
+            plan: plan.id,
+            node: node.clone(),
+        });
+    }
+    match plan.status.is_final() {
+        true => Ok(()),
+        false => Err(wrong(plan.id, &plan.status, "be taken back in part")),
+    }
+}
+
 /// Creates and starts the plan that takes a final one back.
-fn take_back(state: &mut State, context: &mut Context<'_>, old: &Plan) -> Result<Reply, Refusal> {
+fn take_back(
+    state: &mut State,
+    context: &mut Context<'_>,
+    old: &Plan,
+    only: Option<&BTreeSet<NodeName>>,
+) -> Result<Reply, Refusal> {
     no_live_plan(state)?;
-    let targets = targets(state, old);
+    let mut targets = targets(state, old);
+    targets.retain(|name, _| only.is_none_or(|only| only.contains(name)));
     if targets.is_empty() {
         return Err(Refusal::NothingToRollBack { plan: old.id });
     }

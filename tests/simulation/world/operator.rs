@@ -43,7 +43,13 @@ impl World {
             && self.setting.operator_acts
             && self.random.percent(25)
         {
-            return self.says("rollback of a final plan", Command::Rollback { plan: id });
+            return self.says(
+                "rollback of a final plan",
+                Command::Rollback {
+                    plan: id,
+                    nodes: None,
+                },
+            );
         }
         if made < self.setting.asked.len() {
             let release = self.setting.asked[made].clone();
@@ -89,7 +95,13 @@ impl World {
         match self.random.between(0, 99) {
             0..=9 => self.says("pause", Command::Pause { plan: id }),
             10..=12 => self.says("cancel", Command::Cancel { plan: id }),
-            13..=17 => self.says("rollback", Command::Rollback { plan: id }),
+            13..=17 => self.says(
+                "rollback",
+                Command::Rollback {
+                    plan: id,
+                    nodes: None,
+                },
+            ),
             18..=27 => self.retry(plan),
             28..=31 => {
                 let names: Vec<NodeName> = plan.nodes.keys().cloned().collect();
