@@ -16,6 +16,9 @@ use crate::http::router::PREFIX;
 
 /// A member that does not even take the connection within this is as good as gone.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
+/// A cluster in which for so long no member takes a connection is down, or somewhere else; no write was
+/// sent, so that saying so soon costs nothing.
+const UNREACHED_MAX: Duration = Duration::from_secs(3);
 /// Between tries, where the answer names no other time.
 const PAUSE: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -150,7 +153,7 @@ impl Client {
     /// A plan's events after the one given, from any member that answers.
     pub async fn events(&self, plan: &str, after: Option<&str>) -> Result<Response, Error> {
         let path = format!("/plans/{plan}/events");
-        let mut why = String::new();
+        let mut lost = String::new();
         for _ in &self.members {
             let Some(member) = self.member() else { break };
             let mut request = self.request(member, Method::GET, &path);
@@ -160,11 +163,11 @@ impl Client {
             match request.send().await {
                 Ok(response) if response.status().is_success() => return Ok(response),
                 Ok(response) => return Err(Error::Refused(refused(response).await)),
-                Err(error) => why = chain(&error),
+                Err(error) => lost = why(&error),
             }
             self.turn();
         }
-        Err(self.unreachable(why))
+        Err(self.unreachable(lost))
     }
 
     /// The next call begins at another member.
@@ -180,7 +183,9 @@ impl Client {
         key: Option<String>,
     ) -> Result<Value, Error> {
         let end = Instant::now() + self.settings.timeout;
+        let began = Instant::now();
         let mut sent = false;
+        let mut reached = false;
         loop {
             let Some(member) = self.member() else {
                 return Err(self.unreachable("no endpoint is configured".to_owned()));
@@ -202,6 +207,7 @@ impl Client {
                     });
                 }
                 Ok(response) => {
+                    reached = true;
                     let pause = retry_after(&response);
                     let refused = refused(response).await;
                     sent |= refused.code == "outcome_unknown";
@@ -212,11 +218,13 @@ impl Client {
                 }
                 Err(error) => {
                     sent |= key.is_some() && !error.is_connect();
-                    (self.unreachable(chain(&error)), PAUSE)
+                    reached |= !error.is_connect();
+                    (self.unreachable(why(&error)), PAUSE)
                 }
             };
             self.turn();
-            if Instant::now() + pause >= end {
+            let given_up = !reached && began.elapsed() >= UNREACHED_MAX;
+            if given_up || Instant::now() + pause >= end {
                 return Err(match error {
                     Error::Unreachable { why, .. } if sent => Error::OutcomeUnknown { why },
                     error => error,
@@ -318,6 +326,16 @@ fn retry_after(response: &Response) -> Duration {
     let given = response.headers().get("retry-after");
     let seconds = given.and_then(|value| value.to_str().ok()?.parse().ok());
     seconds.map_or(PAUSE, Duration::from_secs).min(PAUSE_MAX)
+}
+
+/// Why the request did not come through. What kept a connection from being made is said alone: whose
+/// address it was, the caller says.
+fn why(error: &reqwest::Error) -> String {
+    let mut at: &dyn std::error::Error = error;
+    while let Some(cause) = at.source().filter(|_| error.is_connect()) {
+        at = cause;
+    }
+    chain(at)
 }
 
 /// An error with what caused it: reqwest's own text stops at "error sending request".

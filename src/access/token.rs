@@ -23,7 +23,14 @@ pub enum Grant {
     Join,
 }
 
+/// Before the name under which a spent join token is kept for its joiner's retries.
+pub const SPENT: &str = "spent/";
+
 impl Token {
+    pub fn is_spent(&self) -> bool {
+        self.id.starts_with(SPENT)
+    }
+
     pub const fn is_valid_at(&self, wall_ms: u64) -> bool {
         !self.revoked && wall_ms < self.expires_wall_ms
     }

@@ -24,6 +24,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Globals {
     /// A member: https://host:port, or unix:/path of a control socket. Several: a lost one is replaced
     #[arg(
@@ -80,19 +81,19 @@ pub enum Verb {
     Roll(RollArgs),
     /// Take a plan back: a live one turns, a final one is followed by a plan of kind rollback
     Rollback {
-        /// The newest plan where absent
+        /// The live plan, else the newest, where absent
         plan: Option<String>,
     },
-    /// The cluster, its nodes and the newest plan
+    /// The cluster, its nodes, and the live plan or else the newest
     Status,
     /// What a plan waits for, and what would help
     Explain {
-        /// The newest plan where absent
+        /// The live plan, else the newest, where absent
         plan: Option<String>,
     },
     /// Follow a plan until it ends or needs somebody
     Watch {
-        /// The newest plan where absent
+        /// The live plan, else the newest, where absent
         plan: Option<String>,
     },
     /// The version of every node, and of this program

@@ -27,27 +27,23 @@ pub enum ClusterVerb {
         #[arg(long)]
         join_token_file: PathBuf,
     },
+    /// Leader, term, voters, and the member that answers
     Show,
+    /// Every member: voter or learner, and where it is reached
     Members,
+    /// Who leads
     Leader,
     /// Hand leadership to a node's member
-    Transfer {
-        node: String,
-    },
+    Transfer { node: String },
     /// Make a learner a voter
-    Promote {
-        node: String,
-    },
+    Promote { node: String },
     /// Make a voter a learner
-    Demote {
-        node: String,
-    },
+    Demote { node: String },
     /// Take a node out of the cluster; its database is not touched
-    Remove {
-        node: String,
-    },
+    Remove { node: String },
     /// Make a token with which one host may join
     JoinToken {
+        /// How long it is good, as in 10m; 1h where absent
         #[arg(long)]
         ttl: Option<Millis>,
     },
@@ -69,14 +65,19 @@ pub async fn run(session: &Session, verb: ClusterVerb) -> Done {
             client.post("/cluster/leader", &body).await?;
             note!("{node} leads");
         }
-        ClusterVerb::Promote { node } => change(session, &node, "promote").await?,
+        ClusterVerb::Promote { node } => {
+            change(session, &node, "promote").await?;
+            note!("{node} votes");
+        }
         ClusterVerb::Demote { node } => {
             confirm::by_name(session, &format!("{node} will not vote any more.")).await?;
             change(session, &node, "demote").await?;
+            note!("{node} votes no more");
         }
         ClusterVerb::Remove { node } => {
             confirm::by_name(session, &format!("{node} will not be a member any more.")).await?;
             client.delete(&format!("/cluster/members/{node}")).await?;
+            note!("{node} is no member any more; stop its daemon");
         }
         ClusterVerb::JoinToken { ttl } => {
             let body = json!({ "ttl": ttl.map(|ttl| ttl.to_string()) });

@@ -10,7 +10,7 @@ pub fn agree(session: &Session, question: &str) -> Result<(), Failure> {
     if session.globals.yes {
         return Ok(());
     }
-    match answer(&format!("{question} [y/N] "))?.as_str() {
+    match answer(session, &format!("{question} [y/N] "))?.as_str() {
         "y" | "Y" | "yes" => Ok(()),
         _ => Err(Failure::NotConfirmed("not confirmed".to_owned())),
     }
@@ -23,9 +23,10 @@ pub async fn by_name(session: &Session, what: &str) -> Result<(), Failure> {
     }
     let cluster = session.client.get("/cluster").await?;
     let name = cluster["cluster"].as_str().unwrap_or_default();
-    let typed = answer(&format!(
-        "{what}\nType the cluster's name ({name}) to go on: "
-    ))?;
+    let typed = answer(
+        session,
+        &format!("{what}\nType the cluster's name ({name}) to go on: "),
+    )?;
     if typed == name && !name.is_empty() {
         return Ok(());
     }
@@ -34,11 +35,17 @@ pub async fn by_name(session: &Session, what: &str) -> Result<(), Failure> {
     ))
 }
 
-fn answer(question: &str) -> Result<String, Failure> {
-    if !std::io::stdin().is_terminal() {
-        let why = "there is no terminal to ask at; add `--yes`";
-        return Err(Failure::NotConfirmed(why.to_owned()));
+/// That the question can be put, or need not be.
+pub fn can_ask(session: &Session) -> Result<(), Failure> {
+    if session.globals.yes || std::io::stdin().is_terminal() {
+        return Ok(());
     }
+    let why = "there is no terminal to ask at; add `--yes`";
+    Err(Failure::NotConfirmed(why.to_owned()))
+}
+
+fn answer(session: &Session, question: &str) -> Result<String, Failure> {
+    can_ask(session)?;
     // Nobody to read the question: the answer is still read.
     let _ = write!(std::io::stderr(), "{question}");
     let mut line = String::new();

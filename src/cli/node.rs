@@ -5,32 +5,31 @@ use serde_json::json;
 
 use super::exit::{Exit, Failure};
 use super::output::{self, Column};
+use super::say::note;
 use super::{Done, Session, confirm, plan};
 
 #[derive(Debug, Subcommand)]
 pub enum NodeVerb {
+    /// Every node with its version and health
     List,
-    Show {
-        node: String,
-    },
+    /// All that is known of one node
+    Show { node: String },
     /// Give a failed or skipped node of a plan another try
     Retry {
         node: String,
-        /// The newest plan where absent
+        /// The live plan, else the newest, where absent
         #[arg(long)]
         plan: Option<String>,
     },
     /// End a plan's interest in a node
     Skip {
         node: String,
-        /// The newest plan where absent
+        /// The live plan, else the newest, where absent
         #[arg(long)]
         plan: Option<String>,
     },
     /// Take note that what somebody else changed is as it should be
-    Clear {
-        node: String,
-    },
+    Clear { node: String },
     /// Give a node's right to be down back without its host's word; needs --reason
     ReleaseSlot {
         node: String,
@@ -97,6 +96,7 @@ pub async fn run(session: &Session, verb: NodeVerb) -> Done {
                 .client
                 .post(&format!("/nodes/{node}/clear"), &json!({}))
                 .await?;
+            note!("{node} is as it should be");
             Ok(Exit::Reached)
         }
         NodeVerb::ReleaseSlot { node, host_is_off } => {
@@ -110,12 +110,13 @@ pub async fn run(session: &Session, verb: NodeVerb) -> Done {
                 .client
                 .post(&format!("/nodes/{node}/release-slot"), &body)
                 .await?;
+            note!("{node} is out of hand");
             Ok(Exit::Reached)
         }
     }
 }
 
 async fn of_plan(session: &Session, node: &str, named: Option<String>, verb: &str) -> Done {
-    let id = plan::newest(session, named).await?;
+    let id = plan::meant(session, named).await?;
     plan::act(session, &id, &format!("nodes/{node}/{verb}"), &json!({})).await
 }

@@ -79,6 +79,7 @@ pub fn cell(row: &Value, path: &str) -> String {
     let value = path.split('.').fold(row, |value, name| &value[name]);
     match value {
         Value::Null => "-".to_owned(),
+        Value::Number(bytes) if path.ends_with("_bytes") => size(bytes.as_u64().unwrap_or(0)),
         Value::String(text) => text.clone(),
         Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
         Value::Array(list) => {
@@ -93,6 +94,21 @@ pub fn cell(row: &Value, path: &str) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// As `2GiB` is written, to one decimal.
+fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut shown = format!("{bytes} B");
+    for unit in units {
+        if value < 1_024.0 {
+            break;
+        }
+        value /= 1_024.0;
+        shown = format!("{value:.1} {unit}");
+    }
+    shown
 }
 
 /// Data of a member that heard no leader is shown, and said to be old.

@@ -29,15 +29,18 @@ pub enum PlanVerb {
         #[command(flatten)]
         strategy: StrategyArgs,
     },
+    /// Plans, newest first
     List {
+        /// Only those in this status, as in Completed
         #[arg(long)]
         status: Option<String>,
+        /// How many; 100 where absent, 1000 at most
         #[arg(long)]
         limit: Option<usize>,
     },
-    Show {
-        plan: String,
-    },
+    /// One plan and its nodes
+    Show { plan: String },
+    /// Run a plan that waits
     Execute {
         plan: String,
         /// Refused when the plan was changed since this revision
@@ -47,16 +50,13 @@ pub enum PlanVerb {
         #[arg(long)]
         watch: bool,
     },
-    Watch {
-        plan: String,
-    },
-    Explain {
-        plan: String,
-    },
+    /// Follow a plan until it ends or needs somebody
+    Watch { plan: String },
+    /// What a plan waits for, and what would help
+    Explain { plan: String },
     /// No further node is taken; the one in hand is put back or finished
-    Pause {
-        plan: String,
-    },
+    Pause { plan: String },
+    /// Let a paused plan go on
     Resume {
         plan: String,
         /// Go on to the new release
@@ -66,12 +66,10 @@ pub enum PlanVerb {
         #[arg(long)]
         rollback: bool,
     },
-    Cancel {
-        plan: String,
-    },
-    Rollback {
-        plan: String,
-    },
+    /// End a plan: a node in hand is put back or finished, no other is taken
+    Cancel { plan: String },
+    /// Take a plan back: a live one turns, a final one is followed by a plan of kind rollback
+    Rollback { plan: String },
 }
 
 const PLANS: &[Column] = &[
@@ -190,9 +188,14 @@ pub fn show_preview(session: &Session, answer: &Value) {
         ("RUNNING", "running"),
         ("ALREADY THERE", "already_there"),
         ("DISK FREE", "disk_free_bytes"),
-        ("ARTIFACT", "artifact"),
+        ("ARTIFACT", "artifact_bytes"),
     ];
     output::rows(session.globals.output, answer, &json!(rows), &columns);
+    for row in &rows {
+        if let Some(error) = row["artifact_error"].as_str() {
+            note!("{} cannot fetch it: {error}", output::cell(row, "node"));
+        }
+    }
     if let Some(to) = answer["handoff_to"].as_str() {
         note!("before the leader's node, leadership goes to {to}");
     }
@@ -262,12 +265,25 @@ async fn list(session: &Session, status: Option<String>, limit: Option<usize>) -
     Ok(Exit::Reached)
 }
 
-/// The id of the newest plan, where none was named.
-pub async fn newest(session: &Session, named: Option<String>) -> Result<String, Failure> {
+/// The plan that somebody means who names none: the live one, else the newest.
+pub async fn meant(session: &Session, named: Option<String>) -> Result<String, Failure> {
     if let Some(named) = named {
         return Ok(named);
     }
-    let answer = session.client.get("/plans?limit=1").await?;
-    let id = answer["plans"][0]["id"].as_str().map(str::to_owned);
+    let plan = current(session).await?;
+    let id = plan["id"].as_str().map(str::to_owned);
     id.ok_or_else(|| Failure::usage("there is no plan yet; `roll` makes one"))
+}
+
+/// The live plan, else the newest; null where there is none.
+pub async fn current(session: &Session) -> Result<Value, Failure> {
+    for status in ["InProgress", "RollingBack", "Paused"] {
+        let path = format!("/plans?limit=1&status={status}");
+        let answer = session.client.get(&path).await?;
+        if !answer["plans"][0].is_null() {
+            return Ok(answer["plans"][0].clone());
+        }
+    }
+    let answer = session.client.get("/plans?limit=1").await?;
+    Ok(answer["plans"][0].clone())
 }

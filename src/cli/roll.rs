@@ -39,6 +39,8 @@ impl Release {
 
 /// Create, preview, ask, execute, watch.
 pub async fn roll(session: &Session, args: RollArgs) -> Done {
+    // Before anything is made that would then wait for a word that cannot come.
+    confirm::can_ask(session)?;
     let body = args.release.body(&args.strategy);
     let preview = session.client.ask("/plans/preview", Some(&body)).await?;
     // Stdout is for the result; with a machine-readable format nothing else may stand there.
@@ -75,7 +77,7 @@ async fn execute(session: &Session, id: &str, revision: &Value) -> Result<(), Fa
 }
 
 pub async fn rollback(session: &Session, named: Option<String>) -> Done {
-    let id = plan::newest(session, named).await?;
+    let id = plan::meant(session, named).await?;
     confirm::agree(session, &format!("Take plan {id} back?"))?;
     let answer = session
         .client

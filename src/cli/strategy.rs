@@ -16,21 +16,28 @@ pub struct StrategyArgs {
     /// Healthy databases that must stay
     #[arg(long)]
     min_available: Option<u32>,
+    /// Followers by name, or zone by zone; the leader's node last
     #[arg(long, value_enum)]
     order: Option<Order>,
+    /// What follows when a node fails: it goes back, all go back, or the plan pauses
     #[arg(long, value_enum)]
     on_node_failure: Option<OnNodeFailure>,
+    /// What follows when a host does not answer
     #[arg(long, value_enum)]
     on_unreachable: Option<OnUnreachable>,
+    /// What follows when quorum was lost for longer than the cluster's grace
     #[arg(long, value_enum)]
     on_quorum_loss: Option<OnQuorumLoss>,
+    /// What follows when leadership cannot be handed over before the leader's node
     #[arg(long, value_enum)]
     on_handoff_failure: Option<OnHandoffFailure>,
+    /// Also a version below the running one
     #[arg(long)]
     allow_downgrade: bool,
     /// For a cluster in which no second database could serve
     #[arg(long)]
     allow_downtime: bool,
+    /// Also nodes whose installed file is not the running one
     #[arg(long)]
     allow_drift: bool,
     /// How long a node must stay healthy before the next is taken
@@ -39,28 +46,40 @@ pub struct StrategyArgs {
     /// How long balancers get to notice
     #[arg(long)]
     drain_grace: Option<Millis>,
+    /// How long connections get to end
     #[arg(long)]
     drain_timeout: Option<Millis>,
+    /// How long the database gets to save and stop
     #[arg(long)]
     stop_timeout: Option<Millis>,
+    /// How long the new process gets to appear
     #[arg(long)]
     start_timeout: Option<Millis>,
+    /// How long it gets to be healthy on the new version
     #[arg(long)]
     verify_deadline: Option<Millis>,
+    /// How long the others get to see it again
     #[arg(long)]
     rejoin_deadline: Option<Millis>,
+    /// How long balancers get to come back
     #[arg(long)]
     ready_settle: Option<Millis>,
+    /// How long an updated node may be unhealthy before it has failed
     #[arg(long)]
     health_grace: Option<Millis>,
+    /// How long fetching and checking the binary may take
     #[arg(long)]
     staging_deadline: Option<Millis>,
+    /// How long a host may be silent before it counts as unreachable
     #[arg(long)]
     unreachable_after: Option<Millis>,
+    /// Without progress for so long the plan pauses
     #[arg(long)]
     progress_deadline: Option<Millis>,
+    /// What is not back by then ends the plan as failed
     #[arg(long)]
     rollback_deadline: Option<Millis>,
+    /// How long a person has to say no before lost quorum takes everything back
     #[arg(long)]
     rollback_notice: Option<Millis>,
 }

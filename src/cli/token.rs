@@ -13,19 +13,22 @@ use crate::base::duration::Millis;
 
 #[derive(Debug, Subcommand)]
 pub enum TokenVerb {
+    /// Make a token; its secret is printed once
     Create {
+        /// viewer, operator, approver, admin or node
         #[arg(long)]
         role: Role,
+        /// How long it is good, as in 30d; 90d where absent
         #[arg(long)]
         ttl: Option<Millis>,
         /// A name for it; random where absent
         #[arg(long)]
         id: Option<String>,
     },
+    /// Tokens and what each may do; never their secrets
     List,
-    Revoke {
-        id: String,
-    },
+    /// End a token at once
+    Revoke { id: String },
     /// Who the cluster takes you for
     Whoami,
 }
@@ -58,6 +61,7 @@ pub async fn run(session: &Session, verb: TokenVerb) -> Done {
         TokenVerb::Revoke { id } => {
             confirm::agree(session, &format!("Revoke token {id}?"))?;
             session.client.delete(&format!("/tokens/{id}")).await?;
+            note!("token {id} opens nothing any more");
         }
         TokenVerb::Whoami => {
             let answer = session.client.ask("/whoami", None).await?;

@@ -23,9 +23,8 @@ const NODES: &[Column] = &[
 pub async fn status(session: &Session) -> Done {
     let cluster = session.client.get("/cluster").await?;
     let nodes = session.client.get("/nodes").await?;
-    let plans = session.client.get("/plans?limit=1").await?;
-    let newest = plans["plans"][0].clone();
-    let whole = json!({ "cluster": cluster, "nodes": nodes["nodes"], "plan": newest });
+    let plan = plan::current(session).await?;
+    let whole = json!({ "cluster": cluster, "nodes": nodes["nodes"], "plan": plan });
     let format = session.globals.output;
     if format != Format::Table {
         output::rows(format, &whole, &nodes["nodes"], NODES);
@@ -41,16 +40,16 @@ pub async fn status(session: &Session) -> Done {
     output::fields(format, &cluster, &cluster, &columns);
     output::line("");
     output::rows(format, &nodes, &nodes["nodes"], NODES);
-    if !newest.is_null() {
+    if !plan.is_null() {
         output::line("");
-        plan::print(session, &json!({ "plan": newest }));
+        plan::print(session, &json!({ "plan": plan }));
     }
     output::note_age(&cluster);
     Ok(Exit::Reached)
 }
 
 pub async fn explain(session: &Session, named: Option<String>) -> Done {
-    let id = plan::newest(session, named).await?;
+    let id = plan::meant(session, named).await?;
     let answer = session.client.get(&format!("/plans/{id}/explain")).await?;
     if session.globals.output != Format::Table {
         let columns = [("CODE", "code")];
@@ -93,7 +92,7 @@ fn waiting(wait: &Value) -> String {
 }
 
 pub async fn watch(session: &Session, named: Option<String>) -> Done {
-    let id = plan::newest(session, named).await?;
+    let id = plan::meant(session, named).await?;
     super::watch::watch(session, &id, false).await
 }
 

@@ -1,7 +1,7 @@
 //! Follows a plan by its journal events, from member to member, until it ends or needs somebody.
 //! Every line goes to stderr; the result is the exit status and the plan on stdout.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ struct Progress {
     /// When the first node was taken, in `run` time, and how many are done.
     first_taken_run_ms: Option<u64>,
     done: BTreeSet<String>,
+    /// What was told last of each node: a step and the status that follows from it are one line.
+    told: BTreeMap<String, String>,
     colour: bool,
 }
 
@@ -94,6 +96,7 @@ impl Progress {
             last: None,
             first_taken_run_ms: None,
             done: BTreeSet::new(),
+            told: BTreeMap::new(),
             colour: !plain && std::io::stderr().is_terminal(),
         }
     }
@@ -160,6 +163,8 @@ impl Progress {
                 format!("{} taken ({})", text("node"), text("goal"))
             }
             "step_entered" => format!("{} {}", text("node"), text("step")),
+            // The take itself follows, with what it is for.
+            "node_status" if text("to") == "Taken" => return None,
             "node_status" => {
                 if text("to") == "Updated" {
                     self.done.insert(text("node").to_owned());
@@ -183,6 +188,10 @@ impl Progress {
             "alarm" => format!("ALARM{}", detail("detail")),
             _ => return None,
         };
+        let node = text("node").to_owned();
+        if !node.is_empty() && self.told.insert(node, what.clone()).as_ref() == Some(&what) {
+            return None;
+        }
         let at = data["at"]
             .as_str()
             .and_then(|at| at.get(11..19))

@@ -93,7 +93,7 @@ pub fn init(path: &Path, globals: &Globals) -> Exit {
                 Format::Table | Format::Name => {
                     note!("cluster {cluster} is formed; start `aegis-updates serve` here.");
                     note!("the administrator's token, shown once:");
-                    say::data(&formed.token.reveal());
+                    say::data(formed.token.reveal());
                 }
             }
             Exit::Reached

@@ -76,7 +76,8 @@ impl fmt::Display for Error {
         match self {
             Self::NoCluster => f.write_str(
                 "this host belongs to no cluster: run `aegis-updates cluster init` on one host, and \
-                 start the others with `aegis-updates serve --join TICKET`",
+                 start the others with `aegis-updates serve --join FILE` with a file \
+                 that holds a token from `cluster join-token`",
             ),
             Self::Form(error) => error.fmt(f),
             Self::Identity(error) => error.fmt(f),

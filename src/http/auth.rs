@@ -71,6 +71,7 @@ fn unauthorized(why: &str) -> Problem {
     Problem::new(
         Kind::Unauthorized,
         why,
-        "send `Authorization: Bearer …` with a token from `token create`",
+        "send `Authorization: Bearer …` with a token from `token create`; the command line takes it from \
+         --token-file or AEGIS_UPDATES_TOKEN",
     )
 }

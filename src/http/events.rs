@@ -96,7 +96,7 @@ impl Follower {
             let caught_up = records.len() < PAGE;
             for record in &records {
                 self.after = Some((record.index, record.ordinal));
-                if concerns(&record.fact, plan) {
+                if concerns(record, plan) {
                     self.ready.push_back(event(record));
                 }
             }
@@ -140,9 +140,9 @@ fn last_event(call: &Call) -> Result<Option<Place>, Problem> {
     super::journal::place(text).map(Some)
 }
 
-/// Facts of the plan, of its nodes while it is or was at work on them, and of who leads.
-fn concerns(fact: &Fact, plan: &Plan) -> bool {
-    match fact {
+/// Facts of the plan, of its nodes while it is or was at work on them, and of who leads meanwhile.
+fn concerns(record: &Record, plan: &Plan) -> bool {
+    match &record.fact {
         Fact::PlanCreated { plan: id }
         | Fact::PlanStatus { plan: id, .. }
         | Fact::PlanCancelling { plan: id }
@@ -157,7 +157,9 @@ fn concerns(fact: &Fact, plan: &Plan) -> bool {
         | Fact::SlotFreed { node, .. }
         | Fact::UnknownHands { node, .. }
         | Fact::ActedIsolated { node, .. } => plan.nodes.contains_key(node),
-        Fact::TermOpened { .. } | Fact::HandoffFailed { .. } | Fact::Alarm { .. } => true,
+        Fact::TermOpened { .. } | Fact::HandoffFailed { .. } | Fact::Alarm { .. } => {
+            record.wall_ms >= plan.created_wall_ms
+        }
         Fact::ClusterFormed { .. }
         | Fact::NodeJoined { .. }
         | Fact::NodeRemoved { .. }

@@ -8,7 +8,7 @@ use super::error::{Problem, unavailable_code};
 use super::kind::Kind;
 use super::{create, plan_view};
 use crate::base::ids::PlanId;
-use crate::control::service::{Reading, Unavailable};
+use crate::control::service::{PreviewNode, Reading, Unavailable};
 use crate::decision::waiting::Wait;
 use crate::plans::plan::{Plan, Status};
 
@@ -20,9 +20,14 @@ pub async fn preview(call: Call) -> Answer {
         .refused
         .clone()
         .map(|refusal| Problem::from(refusal).body());
+    let waves: Vec<Vec<Value>> = preview
+        .waves
+        .iter()
+        .map(|wave| wave.iter().map(preview_node).collect())
+        .collect();
     let body = json!({
         "success": true,
-        "waves": preview.waves,
+        "waves": waves,
         "handoff_to": preview.handoff_to,
         "min_available": preview.min_available,
         "red": preview.red,
@@ -30,6 +35,26 @@ pub async fn preview(call: Call) -> Answer {
         "refused": refused,
     });
     Ok(json(StatusCode::OK, &body))
+}
+
+fn preview_node(node: &PreviewNode) -> Value {
+    let PreviewNode {
+        node,
+        leads,
+        running,
+        already_there,
+        disk_free_bytes,
+        artifact,
+    } = node;
+    json!({
+        "node": node,
+        "leads": leads,
+        "running": running,
+        "already_there": already_there,
+        "disk_free_bytes": disk_free_bytes,
+        "artifact_bytes": artifact.as_ref().and_then(|found| found.as_ref().ok()),
+        "artifact_error": artifact.as_ref().and_then(|found| found.as_ref().err()),
+    })
 }
 
 /// Newest first; `cursor` is the last id of the page before.

@@ -49,6 +49,8 @@ pub async fn list(call: Call) -> Answer {
         .state
         .tokens
         .values()
+        // A spent join token opens nothing but its own joiner's retry.
+        .filter(|token| !token.is_spent())
         .map(|token| view(token, now))
         .collect();
     let body = json!({ "success": true, "tokens": tokens, "stale_ms": reading.stale_ms });

@@ -1,7 +1,7 @@
 //! Forming, joining, and the announcement of a membership change: one at a time, no take meanwhile.
 
 use crate::access::principal::Role;
-use crate::access::token::{Grant, Token};
+use crate::access::token::{Grant, SPENT, Token};
 use crate::base::ids::{Generation, MemberId, NodeName};
 use crate::base::limits::{NODES_MAX, TOKEN_TTL};
 use crate::base::numbers::majority;
@@ -85,7 +85,7 @@ pub fn join(
         cluster,
     };
     // Bound to this joiner's nonce and name, so that nobody retries into another's place.
-    let spent = format!("spent/{}/{}", joiner.nonce, joiner.node);
+    let spent = format!("{SPENT}{}/{}", joiner.nonce, joiner.node);
     let mine = |token: &Token| token.hash == joiner.token;
     if state.tokens.get(&spent).is_some_and(mine)
         && let Some(node) = state.nodes.get(&joiner.node)
@@ -148,7 +148,7 @@ fn unspent(state: &State, joiner: &Joiner) -> Option<String> {
         token.hash == joiner.token
             && token.grants == Grant::Join
             && token.is_valid_at(now)
-            && !token.id.starts_with("spent/")
+            && !token.is_spent()
     };
     state
         .tokens
