@@ -2,6 +2,7 @@
 //! neither the state (but for clock, applied index and request keys) nor the journal. A refusal without a
 //! case does not compile.
 
+mod cli;
 mod http;
 mod internal;
 mod kinds;
