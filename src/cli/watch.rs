@@ -12,6 +12,7 @@ use super::exit::{Exit, Failure};
 use super::say::note;
 use super::{Done, Session, plan};
 use crate::client::Error;
+use crate::plans::progress::Step;
 
 /// Before the next member is tried, when one was lost.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -162,6 +163,8 @@ impl Progress {
                 self.first_taken_run_ms = self.first_taken_run_ms.or(data["run_ms"].as_u64());
                 format!("{} taken ({})", text("node"), text("goal"))
             }
+            // The same moment is told by the fact of the take, or of the step.
+            "node_status" if text("to") == "Taken" || is_step(text("to")) => return None,
             "step_entered" => format!("{} {}", text("node"), text("step")),
             // The take itself follows, with what it is for.
             "node_status" if text("to") == "Taken" => return None,
@@ -231,6 +234,10 @@ impl Progress {
             each_s * left as u64
         );
     }
+}
+
+fn is_step(status: &str) -> bool {
+    Step::ALL.iter().any(|step| step.name() == status)
 }
 
 async fn is_paused(session: &Session, id: &str) -> bool {

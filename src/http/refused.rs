@@ -104,7 +104,9 @@ pub const fn remedy(refusal: &Refusal) -> &'static str {
         Refusal::SlotHeld { .. } => "wait until the node is finished",
         Refusal::WouldLoseQuorum { .. } => "bring other members back first",
         Refusal::VotersFull { .. } => "demote a voter first; learners are updated all the same",
-        Refusal::NotFormed => "run `cluster init` on one host",
+        Refusal::NotFormed => {
+            "run `cluster init` on one host; just after it, try again in a moment"
+        }
         Refusal::AlreadyFormed => "join it with a token from `cluster join-token`",
         Refusal::BadJoinToken => "make a new one with `cluster join-token`",
         Refusal::NameTaken { .. } => "choose another name, or remove the old member first",
