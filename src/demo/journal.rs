@@ -36,7 +36,8 @@ struct Row {
     index: u64,
     ordinal: u32,
     term: u64,
-    at: String,
+    /// Absent from the entry that forms the cluster: the log's clock begins after it.
+    at: Option<String>,
     fact: Fact,
 }
 
@@ -177,14 +178,19 @@ impl Journal {
 }
 
 fn read(row: Row) -> Result<Record, Error> {
-    let at = OffsetDateTime::parse(&row.at, &Rfc3339)
-        .map_err(|why| Error(format!("`{}` in the journal is no time: {why}", row.at)))?;
+    let at = row.at.as_deref().map(unix_ms).transpose()?;
     Ok(Record {
         place: (row.index, row.ordinal),
         term: row.term,
-        at_ms: u64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or_default(),
+        at_ms: at.unwrap_or_default(),
         fact: row.fact,
     })
+}
+
+fn unix_ms(text: &str) -> Result<u64, Error> {
+    let at = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|why| Error(format!("`{text}` in the journal is no time: {why}")))?;
+    Ok(u64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or_default())
 }
 
 fn is_step(status: &str) -> bool {
