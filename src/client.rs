@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Method, Response};
@@ -19,6 +20,8 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
 /// A cluster in which for so long no member takes a connection is down, or somewhere else; no write was
 /// sent, so that saying so soon costs nothing.
 const UNREACHED_MAX: Duration = Duration::from_secs(3);
+/// An election may have ended after this.
+const LEADERLESS_FOR: Duration = Duration::from_secs(5);
 /// Between tries, where the answer names no other time.
 const PAUSE: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -50,6 +53,8 @@ pub struct Client {
     members: Vec<Member>,
     /// Where the last call was answered.
     at: AtomicUsize,
+    /// When a read found no leader anywhere: those soon after it do not wait for one again.
+    leaderless: Mutex<Option<Instant>>,
 }
 
 struct Member {
@@ -101,6 +106,7 @@ impl Client {
             members: members?,
             settings,
             at: AtomicUsize::new(0),
+            leaderless: Mutex::new(None),
         })
     }
 
@@ -111,13 +117,52 @@ impl Client {
             let path = format!("{path}{joint}consistency={consistency}");
             return self.call(Method::GET, &path, None, None).await;
         }
-        match self.call(Method::GET, path, None, None).await {
+        let local = format!("{path}{joint}consistency=local");
+        // Each member that asks for a leader in vain takes its read timeout; it is waited for once.
+        if self.was_leaderless() {
+            return self.call(Method::GET, &local, None, None).await;
+        }
+        match self.ask_around(path).await {
             Err(Error::Refused(refused)) if refused.is_leaderless() => {
-                let local = format!("{path}{joint}consistency=local");
+                let mut leaderless = self
+                    .leaderless
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *leaderless = Some(Instant::now());
+                drop(leaderless);
                 self.call(Method::GET, &local, None, None).await
             }
             outcome => outcome,
         }
+    }
+
+    fn was_leaderless(&self) -> bool {
+        let leaderless = self
+            .leaderless
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        leaderless.is_some_and(|at| at.elapsed() < LEADERLESS_FOR)
+    }
+
+    /// A linearizable read: one member without a leader may be cut off alone, all of them are not.
+    async fn ask_around(&self, path: &str) -> Result<Value, Error> {
+        let mut outcome = self.call_once(path).await;
+        for _ in 1..self.members.len() {
+            match &outcome {
+                Err(Error::Refused(refused)) if refused.is_leaderless() => self.turn(),
+                _ => break,
+            }
+            outcome = self.call_once(path).await;
+        }
+        outcome
+    }
+
+    /// As `call`, but that there is no leader is an answer.
+    async fn call_once(&self, path: &str) -> Result<Value, Error> {
+        self.call_while(Method::GET, path, None, None, |refused| {
+            refused.is_worth_retrying() && !refused.is_leaderless()
+        })
+        .await
     }
 
     /// Reads what knows no consistency: the journal, tokens of one's own, a preview.
@@ -182,6 +227,19 @@ impl Client {
         body: Option<&Value>,
         key: Option<String>,
     ) -> Result<Value, Error> {
+        self.call_while(method, path, body, key, Refused::is_worth_retrying)
+            .await
+    }
+
+    /// Tries until the timeout, while what is refused may go better at another member or later.
+    async fn call_while(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        key: Option<String>,
+        again: impl Fn(&Refused) -> bool,
+    ) -> Result<Value, Error> {
         let end = Instant::now() + self.settings.timeout;
         let began = Instant::now();
         let mut sent = false;
@@ -211,7 +269,7 @@ impl Client {
                     let pause = retry_after(&response);
                     let refused = refused(response).await;
                     sent |= refused.code == "outcome_unknown";
-                    if !refused.is_worth_retrying() {
+                    if !again(&refused) {
                         return Err(Error::Refused(refused));
                     }
                     (Error::Refused(refused), pause)

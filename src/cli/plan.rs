@@ -270,19 +270,17 @@ pub async fn meant(session: &Session, named: Option<String>) -> Result<String, F
     if let Some(named) = named {
         return Ok(named);
     }
-    let plan = current(session).await?;
+    let cluster = session.client.get("/cluster").await?;
+    let plan = current(session, &cluster).await?;
     let id = plan["id"].as_str().map(str::to_owned);
     id.ok_or_else(|| Failure::usage("there is no plan yet; `roll` makes one"))
 }
 
 /// The live plan, else the newest; null where there is none.
-pub async fn current(session: &Session) -> Result<Value, Failure> {
-    for status in ["InProgress", "RollingBack", "Paused"] {
-        let path = format!("/plans?limit=1&status={status}");
-        let answer = session.client.get(&path).await?;
-        if !answer["plans"][0].is_null() {
-            return Ok(answer["plans"][0].clone());
-        }
+pub async fn current(session: &Session, cluster: &Value) -> Result<Value, Failure> {
+    if let Some(live) = cluster["live_plan"].as_str() {
+        let answer = session.client.get(&format!("/plans/{live}")).await?;
+        return Ok(answer["plan"].clone());
     }
     let answer = session.client.get("/plans?limit=1").await?;
     Ok(answer["plans"][0].clone())

@@ -23,7 +23,7 @@ const NODES: &[Column] = &[
 pub async fn status(session: &Session) -> Done {
     let cluster = session.client.get("/cluster").await?;
     let nodes = session.client.get("/nodes").await?;
-    let plan = plan::current(session).await?;
+    let plan = plan::current(session, &cluster).await?;
     let whole = json!({ "cluster": cluster, "nodes": nodes["nodes"], "plan": plan });
     let format = session.globals.output;
     if format != Format::Table {

@@ -158,7 +158,8 @@ fn concerns(record: &Record, plan: &Plan) -> bool {
         | Fact::UnknownHands { node, .. }
         | Fact::ActedIsolated { node, .. } => plan.nodes.contains_key(node),
         Fact::TermOpened { .. } | Fact::HandoffFailed { .. } | Fact::Alarm { .. } => {
-            record.wall_ms >= plan.created_wall_ms
+            let ended = plan.ended_wall_ms.unwrap_or(u64::MAX);
+            (plan.created_wall_ms..=ended).contains(&record.wall_ms)
         }
         Fact::ClusterFormed { .. }
         | Fact::NodeJoined { .. }
