@@ -4,6 +4,7 @@
 #[path = "faces/core.rs"]
 mod core;
 
+use std::iter::successors;
 use std::sync::Arc;
 
 use aegis_updates::access::principal::Role;
@@ -15,6 +16,7 @@ use aegis_updates::http::router::{PREFIX, ROUTES, Route, router};
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use clap::{CommandFactory as _, Parser as _};
+use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -186,12 +188,15 @@ async fn a_key_makes_a_write_repeatable_and_another_body_is_refused() {
 
 #[tokio::test]
 async fn without_a_leader_writes_say_so_and_local_reads_work() {
-    for (how, code) in [
-        (Unavailable::QuorumLost, "quorum_lost"),
-        (Unavailable::NoLeader, "no_leader"),
-        (Unavailable::OutcomeUnknown, "outcome_unknown"),
-        (Unavailable::ShuttingDown, "shutting_down"),
-    ] {
+    // A way of being unavailable without a place in this row does not compile.
+    let told_as = |how| match how {
+        Unavailable::QuorumLost => ("quorum_lost", Some(Unavailable::NoLeader)),
+        Unavailable::NoLeader => ("no_leader", Some(Unavailable::OutcomeUnknown)),
+        Unavailable::OutcomeUnknown => ("outcome_unknown", Some(Unavailable::ShuttingDown)),
+        Unavailable::ShuttingDown => ("shutting_down", None),
+    };
+    for how in successors(Some(Unavailable::QuorumLost), |how| told_as(*how).1) {
+        let (code, _) = told_as(how);
         let face = Face::new();
         face.core.lose(how);
         let told = face.admin("POST", "/plan", &plan_body()).await;
@@ -245,6 +250,36 @@ async fn one_principal_s_flood_is_told_to_wait_and_others_are_served() {
     assert!(refused.headers.contains_key("retry-after"));
     let other = face.ask(Some(Role::Operator), "GET", "/whoami", "").await;
     assert_eq!(other.status, StatusCode::OK);
+}
+
+/// What was opened with a token ends with it, at the next thing that would have been told.
+#[tokio::test]
+async fn a_revoked_token_follows_nothing_any_more() {
+    let face = Face::new();
+    face.admin("POST", "/plan", &plan_body()).await;
+    let request = Request::builder()
+        .uri(format!("{PREFIX}/plans/p-1/events"))
+        .header(
+            "authorization",
+            format!("Bearer {}", secret_of(Role::Viewer)),
+        )
+        .body(Body::empty())
+        .expect("a request");
+    let opened = router(&face.api)
+        .oneshot(request)
+        .await
+        .expect("infallible");
+    assert_eq!(opened.status(), StatusCode::OK);
+    let mut told = opened.into_body().into_data_stream();
+    let first = told.next().await.expect("an event").expect("bytes");
+    assert!(!first.is_empty());
+    face.admin("DELETE", "/tokens/viewer-1", &json!({})).await;
+    let mut rest = Vec::new();
+    while let Some(event) = told.next().await {
+        rest.extend_from_slice(&event.expect("bytes"));
+    }
+    let rest = String::from_utf8(rest).expect("text");
+    assert!(!rest.contains("event: end"), "{rest}");
 }
 
 #[tokio::test]

@@ -43,6 +43,16 @@ pub fn principal(
     holder(&Secret::from(secret.trim()), state, now_wall_ms)
 }
 
+/// For what goes on after its request was admitted: `None` once the token has ended.
+pub fn still_good(principal: &Principal, state: &State, own_wall_ms: u64) -> Option<()> {
+    let Principal::Token { id, .. } = principal else {
+        return Some(());
+    };
+    let now_wall_ms = own_wall_ms.max(state.head.clock.wall_ms);
+    let token = state.tokens.get(id)?;
+    token.is_valid_at(now_wall_ms).then_some(())
+}
+
 fn holder(secret: &Secret, state: &State, now_wall_ms: u64) -> Result<Principal, Problem> {
     let hash = secret.hash();
     // All are compared, each in constant time: how long it takes tells nothing about any hash.

@@ -14,10 +14,12 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 
 use super::api::{Api, WATCHERS_MAX};
+use super::auth;
 use super::call::{Answer, Call};
 use super::error::Problem;
 use super::kind::Kind;
 use super::when::rfc3339;
+use crate::access::principal::Principal;
 use crate::base::ids::PlanId;
 use crate::control::service::{Consistency, Place};
 use crate::journal::fact::Fact;
@@ -31,6 +33,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 struct Follower {
     api: Arc<Api>,
+    principal: Principal,
     plan: PlanId,
     after: Option<Place>,
     applied: watch::Receiver<u64>,
@@ -58,6 +61,7 @@ pub async fn follow(call: Call) -> Answer {
     let follower = Follower {
         applied: call.api.core.applied(),
         api: call.api,
+        principal: call.principal,
         plan,
         after,
         ready: VecDeque::new(),
@@ -79,7 +83,8 @@ pub async fn follow(call: Call) -> Answer {
 }
 
 impl Follower {
-    /// `None` ends the stream: the plan is final and all of it was told, or this member stops.
+    /// `None` ends the stream: the plan is final and all of it was told, this member stops, or the token
+    /// that opened it is good no more.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -91,6 +96,7 @@ impl Follower {
             self.applied.borrow_and_update();
             // The plan is looked at first: a record of its end that is read afterwards is not missed.
             let reading = self.api.core.read(Consistency::Local).await.ok()?;
+            auth::still_good(&self.principal, &reading.state, self.api.core.wall_ms())?;
             let plan = reading.state.plans.get(&self.plan)?;
             let records = self.api.core.journal(self.after, PAGE).await.ok()?;
             let caught_up = records.len() < PAGE;
