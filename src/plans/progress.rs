@@ -117,7 +117,6 @@ pub const EDGES: &[(&str, &str, &str)] = &[
     ("Updated", "fail", "Failed"),
     ("Pending", "need_operator", "NeedsOperator"),
     ("Staging", "need_operator", "NeedsOperator"),
-    ("Staged", "need_operator", "NeedsOperator"),
     ("Updating", "need_operator", "NeedsOperator"),
     ("Updated", "need_operator", "NeedsOperator"),
     ("RollingBack", "need_operator", "NeedsOperator"),
@@ -248,7 +247,6 @@ impl Status {
         match self {
             Self::Pending
             | Self::Staging
-            | Self::Staged
             | Self::Updating { .. }
             | Self::Updated
             | Self::RollingBack { .. } => Ok(Self::NeedsOperator { class, detail }),

@@ -78,10 +78,11 @@ impl Turn<'_> {
     }
 
     fn newer(&self) -> Option<Applied> {
-        self.memory
-            .applied
-            .clone()
-            .filter(|applied| applied.generation > self.ledger.newest)
+        let newest = self.ledger.newest;
+        let applied = self.memory.applied.as_ref();
+        applied
+            .filter(|applied| applied.generation > newest)
+            .cloned()
     }
 
     /// Past the boundary only this host's answer or a rollback ends the work.

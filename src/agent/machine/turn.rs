@@ -162,8 +162,9 @@ impl Turn<'_> {
         let fresh = self
             .memory
             .look
-            .clone()
-            .filter(|look| look.at_ms >= self.memory.changed_ms);
+            .as_ref()
+            .filter(|look| look.at_ms >= self.memory.changed_ms)
+            .cloned();
         if fresh.is_none() {
             self.ask_look();
         }

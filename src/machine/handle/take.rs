@@ -3,7 +3,7 @@
 
 use crate::base::ids::{Generation, NodeName};
 use crate::fleet::intent::{Goal, Intent, Taken};
-use crate::fleet::node::Slot;
+use crate::fleet::node::{Node, Slot};
 use crate::journal::fact::Fact;
 use crate::machine::apply::Context;
 use crate::machine::command::{Purpose, Take};
@@ -20,10 +20,7 @@ pub fn take(state: &mut State, context: &mut Context<'_>, take: &Take) -> Result
     may_take(state, context, take)?;
     let goal = goal(state, take)?;
     let (run_ms, term) = (state.run_ms(), context.position.term);
-    let was_healthy = take
-        .evidence
-        .iter()
-        .any(|seen| seen.node == take.node && seen.healthy);
+    let was_healthy = seen_healthy(take, &take.node) == Some(true);
     let deadlines = match take.purpose {
         Purpose::Update => state.plan(take.plan)?.strategy.deadlines.clone(),
         Purpose::Rollback { .. } => state.plan(take.plan)?.strategy.deadlines.for_rollback(),
@@ -132,7 +129,6 @@ pub fn stale(detail: String) -> Refusal {
 fn may_take(state: &State, context: &Context<'_>, take: &Take) -> Result<(), Refusal> {
     let plan = state.plan(take.plan)?;
     let node = state.node(&take.node)?;
-    let status = &progress(state, take.plan, &take.node)?.status;
     if plan.revision != take.revision {
         return Err(stale(format!(
             "plan {} is at revision {}",
@@ -148,81 +144,122 @@ fn may_take(state: &State, context: &Context<'_>, take: &Take) -> Result<(), Ref
     if state.head.membership.is_changing() {
         return Err(shut(Gate::Membership, "a membership change is in progress"));
     }
-    let free = state.slots_besides(&node.name).count() < plan.strategy.max_unavailable as usize;
     match take.purpose {
-        Purpose::Update => {
-            let fits = matches!(
-                status,
-                progress::Status::Staged | progress::Status::Updating { .. }
-            );
-            if !plan.goes_forward() || !plan.all_staged() || !fits || node.past_boundary() {
-                return Err(stale(format!(
-                    "{} is {} and the plan {}",
-                    node.name,
-                    status.name(),
-                    plan.status
-                )));
-            }
-            if !free {
-                return Err(shut(Gate::Slot, "no slot is free"));
-            }
-            others_are_known(state, plan, take)?;
-            // "Unhealthy first" outranks the order of zones.
-            let sick = take
-                .evidence
-                .iter()
-                .any(|seen| seen.node == take.node && !seen.healthy);
-            if !sick {
-                previous_wave(state, plan, &node.name).map_err(|red| Refusal::GateShut { red })?;
-            }
-        }
-        Purpose::Rollback { marked } => {
-            if plan.status != Status::RollingBack
-                || !plan.takes_back(&node.name)
-                || status.take_back().is_err()
-            {
-                return Err(stale(format!(
-                    "{} is {} and the plan {}",
-                    node.name,
-                    status.name(),
-                    plan.status
-                )));
-            }
-            if node.slot.is_none() && !marked && !free {
-                return Err(shut(Gate::Slot, "no slot is free"));
-            }
-        }
+        Purpose::Update => may_update(state, plan, node, take)?,
+        Purpose::Rollback { marked } => may_go_back(state, plan, node, take, marked)?,
     }
+    led_by_another(state, context, node)
+}
+
+fn may_update(state: &State, plan: &Plan, node: &Node, take: &Take) -> Result<(), Refusal> {
+    let status = &progress(state, plan.id, &node.name)?.status;
+    let fits = matches!(
+        status,
+        progress::Status::Staged | progress::Status::Updating { .. }
+    );
+    if !plan.goes_forward() || !plan.all_staged() || !fits || node.past_boundary() {
+        return Err(moved_on(plan, node, status));
+    }
+    if !slot_is_free(state, plan, node) {
+        return Err(shut(Gate::Slot, "no slot is free"));
+    }
+    others_are_known(state, plan, take)?;
+    enough_serve(state, plan, take)?;
+    // "Unhealthy first" outranks the order of zones.
+    if seen_healthy(take, &node.name) == Some(false) {
+        return Ok(());
+    }
+    previous_wave(state, plan, &node.name).map_err(|red| Refusal::GateShut { red })
+}
+
+fn may_go_back(
+    state: &State,
+    plan: &Plan,
+    node: &Node,
+    take: &Take,
+    marked: bool,
+) -> Result<(), Refusal> {
+    let status = &progress(state, plan.id, &node.name)?.status;
+    let due = plan.status == Status::RollingBack && plan.takes_back(&node.name);
+    if !due || status.take_back().is_err() {
+        return Err(moved_on(plan, node, status));
+    }
+    if node.slot.is_some() || marked {
+        return Ok(());
+    }
+    if !slot_is_free(state, plan, node) {
+        return Err(shut(Gate::Slot, "no slot is free"));
+    }
+    enough_serve(state, plan, take)
+}
+
+/// The leader's own node is never taken first, but where nobody else could lead or the handoff failed.
+fn led_by_another(state: &State, context: &Context<'_>, node: &Node) -> Result<(), Refusal> {
     let leads = node.member == context.position.leader;
     #[cfg(feature = "sabotage")]
     let leads = leads && !crate::base::sabotage::Bug::LeaderFirst.is_planted();
-    if leads
-        && node.slot.is_none()
-        && state.head.membership.voters.len() > 1
-        && !state.head.term.handoff_failed
-    {
-        return Err(shut(
-            Gate::Handoff,
-            "this node's member leads; leadership is handed over first",
-        ));
+    let excused = state.head.membership.voters.len() <= 1 || state.head.term.handoff_failed;
+    if leads && node.slot.is_none() && !excused {
+        let detail = "this node's member leads; leadership is handed over first";
+        return Err(shut(Gate::Handoff, detail));
     }
     Ok(())
 }
 
-/// A node that gave its slot back since the decision is not covered by its evidence: it is decided anew.
+fn slot_is_free(state: &State, plan: &Plan, node: &Node) -> bool {
+    state.slots_besides(&node.name).count() < plan.strategy.max_unavailable as usize
+}
+
+fn moved_on(plan: &Plan, node: &Node, status: &progress::Status) -> Refusal {
+    stale(format!(
+        "{} is {} and the plan {}",
+        node.name,
+        status.name(),
+        plan.status
+    ))
+}
+
+/// What the decision's evidence says of a node; `None`: it did not see it.
+fn seen_healthy(take: &Take, name: &NodeName) -> Option<bool> {
+    let found = take.evidence.iter().find(|seen| seen.node == *name);
+    found.map(|seen| seen.healthy)
+}
+
+/// A node that gave its slot back since the decision may not be covered by its evidence, or was still down in
+/// it: it is decided anew.
 fn others_are_known(state: &State, plan: &Plan, take: &Take) -> Result<(), Refusal> {
-    let seen = |name: &NodeName| take.evidence.iter().any(|seen| seen.node == *name);
-    let skipped = |name: &NodeName| {
-        let found = plan.nodes.get(name);
-        found.is_some_and(|node| matches!(node.status, progress::Status::Skipped { .. }))
+    let sick = seen_healthy(take, &take.node) == Some(false);
+    let blocks = |node: &&Node| {
+        let status = plan.nodes.get(&node.name).map(|node| &node.status);
+        let skipped = matches!(status, Some(progress::Status::Skipped { .. }));
+        match seen_healthy(take, &node.name) {
+            Some(true) => false,
+            Some(false) => !skipped && !(sick && status.is_some()),
+            None => !skipped,
+        }
     };
-    let unknown = state
-        .slots_free_nodes(&take.node)
-        .find(|node| !seen(&node.name) && !skipped(&node.name));
-    unknown.map_or(Ok(()), |node| {
-        let detail = format!("the decision did not see {}", node.name);
+    let blocking = state.slots_free_nodes(&take.node).find(blocks);
+    blocking.map_or(Ok(()), |node| {
+        let detail = format!("the decision did not see {} healthy", node.name);
         Err(shut(Gate::Outsiders, &detail))
     })
+}
+
+/// Slots moved since the decision, this node's own among them: what the evidence says of those that are free
+/// of one now must still be enough.
+fn enough_serve(state: &State, plan: &Plan, take: &Take) -> Result<(), Refusal> {
+    let healthy = |node: &&Node| seen_healthy(take, &node.name) == Some(true);
+    let others = state.slots_free_nodes(&take.node);
+    let (counted, needed) = (
+        others.filter(healthy).count(),
+        plan.strategy.min_available_of(state.nodes.len()),
+    );
+    if counted >= needed {
+        return Ok(());
+    }
+    let detail =
+        format!("the decision saw {counted} healthy databases besides, {needed} are needed");
+    Err(shut(Gate::Databases, &detail))
 }
 
 /// With zones as waves, every node of an earlier zone is Updated before a later one is taken.
