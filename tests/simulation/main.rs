@@ -2,6 +2,7 @@
 //! clocks and faults, all from one seed. `SEEDS` and `FROM` choose the seeds; a failing one prints its command.
 
 mod coverage;
+mod explorer;
 mod faults;
 mod invariants;
 mod oracle;
@@ -41,11 +42,8 @@ fn run(seed: u64, keep_trace: bool) -> Run {
             world.setting.strategy, world.log.leader
         ));
         text.push_str(&format!(
-            "seed {seed}: {}: {}\n",
+            "seed {seed}: {}: {}",
             violation.invariant, violation.detail
-        ));
-        text.push_str(&format!(
-            "again: cargo xtask simulate --seeds 1 --from {seed}"
         ));
         text
     });
@@ -100,9 +98,14 @@ fn run_all(from: u64, count: u64) -> (Coverage, Vec<u64>) {
         let mut coverage = Coverage::default();
         let mut failed = Vec::new();
         for seed in (from + worker..from + count).step_by(workers as usize) {
-            let run = run(seed, false);
-            coverage.add(&run.coverage);
-            failed.extend(run.failure.map(|_| seed));
+            // A panic in the product is a failure of its seed, not the end of all seeds.
+            match std::panic::catch_unwind(|| run(seed, false)) {
+                Ok(run) => {
+                    coverage.add(&run.coverage);
+                    failed.extend(run.failure.map(|_| seed));
+                }
+                Err(_) => failed.push(seed),
+            }
         }
         (coverage, failed)
     };
@@ -124,9 +127,12 @@ fn run_all(from: u64, count: u64) -> (Coverage, Vec<u64>) {
 
 /// The same seed with its trace kept, and its last lines.
 fn run_again(seed: u64) -> String {
-    run(seed, true)
-        .failure
-        .unwrap_or_else(|| format!("seed {seed} did not fail again"))
+    let again = format!("again: cargo xtask simulate --seeds 1 --from {seed}");
+    match std::panic::catch_unwind(|| run(seed, true).failure) {
+        Ok(Some(text)) => format!("{text}\n{again}"),
+        Ok(None) => format!("seed {seed} did not fail again"),
+        Err(_) => format!("seed {seed}: panic: see above\n{again}"),
+    }
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub struct Times {
     pub appended_ms: u64,
     /// How long the newest tick took from append to commit.
     pub tick_ms: u64,
+    /// The longest time that voters had no quorum, of those that ended lately.
+    pub gap_ms: u64,
 }
 
 pub struct Oracle {
@@ -142,8 +144,7 @@ impl Oracle {
             facts: &facts,
             times: &self.times,
         };
-        let broken = invariants::judge(&step);
-        let torn = check(&self.state);
+        let broken = invariants::judge(&step).or_else(|| of_the_machine(&self.state, &result));
         if !matches!(command, Command::OpenTerm { .. }) {
             self.times.appended_ms = entry.appended_ms;
         }
@@ -151,22 +152,8 @@ impl Oracle {
             self.times.tick_ms = now_ms - entry.appended_ms;
         }
         if let Some((invariant, detail)) = broken {
-            self.broken(
-                invariant,
-                format!("entry {} {}: {detail}", position.index, word(command)),
-            );
-        }
-        if let Some(first) = torn.first() {
-            self.broken(
-                "check",
-                format!("entry {} {}: {first}", position.index, word(command)),
-            );
-        }
-        if let Err(Refusal::Internal { detail }) = &result {
-            self.broken(
-                "internal",
-                format!("entry {} {}: {detail}", position.index, word(command)),
-            );
+            let told = format!("entry {} {}: {detail}", position.index, word(command));
+            self.broken(invariant, told);
         }
         self.generations_grow();
         self.note_ends(&facts, before.as_ref());
@@ -253,6 +240,18 @@ impl Oracle {
             self.broken(invariant, detail);
         }
     }
+}
+
+/// What the machine says of itself: its own check, and edges that it thinks impossible.
+fn of_the_machine(
+    state: &State,
+    result: &Result<Reply, Refusal>,
+) -> Option<(&'static str, String)> {
+    if let Err(Refusal::Internal { detail }) = result {
+        return Some(("internal", detail.clone()));
+    }
+    let first = check(state).into_iter().next()?;
+    Some(("check", first.to_string()))
 }
 
 fn note(times: &mut Times, state: &State, now_ms: u64) {

@@ -136,8 +136,8 @@ fn release(random: &mut Random, shelf: &mut Shelf, version: &str, hosts: usize) 
         ])
         .unwrap_or(&Behaviour::NeverHealthy);
     let (usual, on) = match random.between(0, 9) {
-        0..=5 => (Behaviour::Good, BTreeMap::new()),
-        6 | 7 => (bad, BTreeMap::new()),
+        0..=6 => (Behaviour::Good, BTreeMap::new()),
+        7 => (bad, BTreeMap::new()),
         _ => {
             let host = random.between(0, hosts as u64 - 1) as usize;
             (Behaviour::Good, BTreeMap::from([(host, bad)]))

@@ -2,14 +2,17 @@
 
 use aegis_updates::base::digest::Digest;
 use aegis_updates::base::ids::{Generation, MemberId, NodeName, PlanId};
+use aegis_updates::decision::waiting::Wait;
 use aegis_updates::fleet::intent::{Begin, Evidence, Goal, Intent, Taken, Which};
 use aegis_updates::fleet::node::Slot;
 use aegis_updates::fleet::observation::Database;
+use aegis_updates::fleet::view::Heard;
 use aegis_updates::journal::fact::Fact;
 use aegis_updates::journal::record::Record;
 use aegis_updates::machine::command::{Command, Purpose, Take};
 use aegis_updates::machine::state::{Reply, State};
 use aegis_updates::machine::submission::Position;
+use aegis_updates::plans::gates::{Gate, Red};
 use aegis_updates::plans::plan::Status;
 use aegis_updates::plans::progress;
 use aegis_updates::plans::spec::Binary;
@@ -332,4 +335,27 @@ fn chance_is_the_seed_and_nothing_else() {
     };
     assert_eq!(draw(7), draw(7));
     assert_ne!(draw(7), draw(8));
+}
+
+#[test]
+fn i11_a_sick_node_whose_way_back_waits_for_a_slot() {
+    let mut world = world();
+    let plan = world.oracle.state.plans.get_mut(&PlanId(1)).unwrap();
+    plan.status = Status::RollingBack;
+    let mut view = world.view(MemberId(1));
+    let red = Red::new(Gate::Slot, "in hand: n1");
+    let waits = [Wait::gate(&name(2), &red)];
+    let state = &world.oracle.state;
+    assert_eq!(
+        i11::waits_for_a_slot(state, &view, &waits),
+        Ok(()),
+        "it is healthy"
+    );
+    let host = view.hosts.get_mut(&name(2)).unwrap();
+    let Heard::Heard { sample, .. } = &mut host.heard else {
+        panic!("it was heard");
+    };
+    sample.healthy = false;
+    assert!(i11::waits_for_a_slot(state, &view, &waits).is_err());
+    assert_eq!(i11::waits_for_a_slot(state, &view, &[]), Ok(()));
 }

@@ -1,8 +1,15 @@
 //! I11: after the faults stop, every plan reaches a final or operator-wait status within the bound of its
 //! deadlines, no node is left drained, and no rollback runs into its deadline while its hosts are there.
 
+use aegis_updates::decision::waiting::Wait;
+use aegis_updates::fleet::view::ClusterView;
+use aegis_updates::machine::command::{Command, Purpose};
+use aegis_updates::machine::refusal::Refusal;
+use aegis_updates::machine::state::State;
+use aegis_updates::plans::gates::Gate;
 use aegis_updates::plans::plan::{Plan, Status};
 
+use crate::oracle::Step;
 use crate::world::World;
 use crate::world::member::Member;
 
@@ -44,6 +51,41 @@ pub fn overdue(detail: &str, hosts_all_there: bool) -> Result<(), String> {
     if hosts_all_there && detail.contains("rollback_deadline passed") {
         return Err(format!(
             "a rollback did not converge without faults: {detail}"
+        ));
+    }
+    Ok(())
+}
+
+/// An unhealthy node goes back without waiting for a slot (SPEC §6): neither its leader nor the log may ask for
+/// one.
+pub fn refused_a_slot(step: &Step<'_>) -> Result<(), String> {
+    let (Command::Take(take), Err(Refusal::GateShut { red })) = (step.command, step.result) else {
+        return Ok(());
+    };
+    let marked = take.purpose == Purpose::Rollback { marked: true };
+    wants_a_slot(take.node.as_str(), marked && red.gate == Gate::Slot)
+}
+
+/// What a leader waits for, against what it saw.
+pub fn waits_for_a_slot(state: &State, view: &ClusterView, waits: &[Wait]) -> Result<(), String> {
+    let code = format!("gate_{}", Gate::Slot);
+    let back = state
+        .live_plan()
+        .is_some_and(|plan| plan.status == Status::RollingBack);
+    for (name, host) in &view.hosts {
+        let sick = back && host.fresh_health() == Some(false);
+        let waits = waits
+            .iter()
+            .any(|wait| wait.code == code && wait.subject.as_deref() == Some(name.as_str()));
+        wants_a_slot(name.as_str(), sick && waits)?;
+    }
+    Ok(())
+}
+
+fn wants_a_slot(name: &str, so: bool) -> Result<(), String> {
+    if so {
+        return Err(format!(
+            "{name} is unhealthy, and its way back waits for a slot"
         ));
     }
     Ok(())

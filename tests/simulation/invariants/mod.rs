@@ -25,6 +25,7 @@ pub fn judge(step: &Step<'_>) -> Option<(&'static str, String)> {
         ("I3", i03::judge(step)),
         ("I4", i04::judge(step)),
         ("I10", i10::judge_state(step)),
+        ("I11", i11::refused_a_slot(step)),
         ("I22", i22::judge(step)),
     ];
     judged

@@ -1,3 +1,76 @@
 //! Stories with a name and a known end: no chance in what goes wrong, only in latencies.
 
+mod bad_release;
 mod change_of_leader;
+mod clocks;
+mod outages;
+mod plain_roll;
+mod stale_evidence;
+
+use aegis_updates::base::ids::MemberId;
+use aegis_updates::plans::plan::Status;
+use aegis_updates::plans::progress::{self, Step};
+
+use crate::setting::{Setting, plain};
+use crate::world::World;
+
+/// Long enough for any of these plans, with its deadlines.
+const PLAN_MS: u64 = 400_000;
+
+fn begun(seed: u64, setting: Setting) -> World {
+    let mut world = World::new(seed, setting, true);
+    world.form();
+    world
+}
+
+fn three(seed: u64) -> World {
+    begun(seed, plain(3))
+}
+
+fn first_plan(world: &World) -> Option<&Status> {
+    world
+        .oracle
+        .state
+        .plans
+        .values()
+        .next()
+        .map(|plan| &plan.status)
+}
+
+/// Runs until some node is in this step.
+fn until_in(world: &mut World, step: Step) {
+    let wanted = progress::Status::Updating { step: Some(step) };
+    let reached = world.run_until(PLAN_MS, |world| {
+        let plan = world.oracle.state.plans.values().next();
+        plan.is_some_and(|plan| plan.nodes.values().any(|node| node.status == wanted))
+    });
+    assert!(reached, "no node reached {step}\n{}", story(world));
+}
+
+fn ends(world: &mut World, wanted: &Status) {
+    let done = world.run_until(PLAN_MS, |world| {
+        first_plan(world).is_some_and(Status::is_final)
+    });
+    assert!(done, "the plan did not end\n{}", story(world));
+    assert_eq!(first_plan(world), Some(wanted), "{}", story(world));
+}
+
+/// Starts of each database, the one before the plan included.
+fn starts(world: &World) -> Vec<usize> {
+    let count = |number| {
+        world
+            .truth
+            .hosts
+            .get(&MemberId(number))
+            .map_or(0, |seen| seen.starts.len())
+    };
+    (1..=world.members.len() as u64).map(count).collect()
+}
+
+fn story(world: &World) -> String {
+    format!(
+        "{}\n{:?}",
+        world.trace.tail().join("\n"),
+        world.oracle.violation()
+    )
+}

@@ -197,13 +197,13 @@ impl World {
             return Ok(Gave::Nothing);
         }
         if self.now < self.origin_down_until_ms {
-            *ends = self.now + self.random.between(100, timeout_ms.min(1_000));
+            *ends = self.now + self.random.between(1, timeout_ms.clamp(1, 1_000));
             return Err(Failure::new(
                 FailureKind::Passing,
                 "the origin does not answer",
             ));
         }
-        if self.faulty() && self.random.percent(1) {
+        if self.faulty() && self.random.percent(3) {
             self.coverage.bad_downloads += 1;
             return Err(Failure::new(FailureKind::Lasting, "wrong digest"));
         }
@@ -248,7 +248,7 @@ impl World {
     fn stop(&mut self, id: MemberId, timeout_ms: u64, ends: &mut u64) -> Result<Gave, Failure> {
         let now = self.now;
         let generation = self.member(id).agent.disk.newest;
-        let stubborn = self.faulty() && self.random.percent(2);
+        let stubborn = self.faulty() && self.random.percent(4);
         let lasts = self.random.between(100, 900);
         let host = &mut self.member_mut(id).host;
         host.kept_running = false;

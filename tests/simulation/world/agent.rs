@@ -8,6 +8,7 @@ use aegis_updates::agent::machine::{
 use aegis_updates::base::digest::Digest;
 use aegis_updates::base::ids::{MemberId, NodeName};
 use aegis_updates::fleet::intent::Begin;
+use aegis_updates::fleet::node::Node;
 use aegis_updates::fleet::observation::{Database, Observation};
 use aegis_updates::fleet::view::Sample;
 use aegis_updates::machine::command::Command;
@@ -60,6 +61,16 @@ impl Agent {
     }
 }
 
+/// Without making a copy: this is asked after every entry.
+fn says_the_same(known: &Applied, node: &Node, live: bool) -> bool {
+    known.sequence == node.sequence
+        && known.generation == node.generation
+        && known.live == live
+        && known.open == node.open
+        && known.answered == node.answered
+        && known.intent == node.intent
+}
+
 impl World {
     /// A daemon starts: it says so once it holds the executor's lock.
     pub fn start_daemon(&mut self, id: MemberId) {
@@ -96,23 +107,40 @@ impl World {
         let contact = member.agent.contact_ms.max(member.booted_ms);
         let at_ms = member.boot_ms(contact);
         self.tell(id, Input::Contact { at_ms });
-        self.look(id);
         self.wake_agent(id);
-        self.tell(id, Input::Tick);
+        self.look(id);
     }
 
-    /// The log's word on this node, from this member's own applied state.
+    /// Until this daemon goes round again: soon where work is in hand or it leads.
+    pub fn lap_gap(&mut self, id: MemberId) -> u64 {
+        let member = self.member(id);
+        let works = member.agent.machine.as_ref().is_some_and(|machine| {
+            let ledger = &machine.ledger;
+            ledger.flight.is_some() || ledger.work.as_ref().is_some_and(|work| !work.is_answered())
+        });
+        if works || member.lead.is_some() {
+            self.random.between(100, 250)
+        } else {
+            self.random.between(250, 600)
+        }
+    }
+
+    /// The log's word on this node, from this member's own applied state, when it is another than the last.
     pub fn wake_agent(&mut self, id: MemberId) {
         let member = self.member(id);
-        let Some(node) = member.state.node_of_member(id) else {
+        let (Some(node), Some(machine)) = (member.state.node_of_member(id), &member.agent.machine)
+        else {
             return;
         };
         let plan = node
             .intent
             .as_ref()
             .and_then(|intent| member.state.plans.get(&intent.plan));
-        let applied = Applied::of(node, plan.is_some_and(|plan| plan.status.is_live()));
-        self.tell(id, Input::Applied(applied));
+        let live = plan.is_some_and(|plan| plan.status.is_live());
+        let known = machine.memory.applied.as_ref();
+        if !known.is_some_and(|known| says_the_same(known, node, live)) {
+            self.tell(id, Input::Applied(Applied::of(node, live)));
+        }
     }
 
     pub fn look(&mut self, id: MemberId) {
@@ -169,8 +197,10 @@ impl World {
 
     fn boot_clock(&self, id: MemberId) -> Now {
         let member = self.member(id);
+        let mut boot = [0; 32];
+        boot[..8].copy_from_slice(&member.boot.to_be_bytes());
         Now {
-            boot: Digest::of(&member.boot.to_be_bytes()),
+            boot: Digest::from_bytes(boot),
             ms: member.boot_ms(self.now),
         }
     }

@@ -1,9 +1,8 @@
 //! What the members do with the model log: elect, commit, deliver, apply. Decides nothing.
 
-use std::collections::BTreeSet;
-
 use aegis_updates::access::principal::Principal;
 use aegis_updates::base::ids::MemberId;
+use aegis_updates::base::limits::TICK_INTERVAL;
 use aegis_updates::machine::apply::{apply, apply_first_of_term, apply_membership};
 use aegis_updates::machine::command::Command;
 use aegis_updates::machine::image;
@@ -14,7 +13,7 @@ use super::log::{Entry, Payload, Ticket};
 use super::member::Lead;
 
 /// Every member compares its state's digest with the others' at each of these indexes.
-const COMPARED_EVERY: usize = 16;
+const COMPARED_EVERY: usize = 32;
 
 impl World {
     /// One beat of consensus: acknowledge, commit, deliver, or elect.
@@ -31,6 +30,7 @@ impl World {
         match leader.filter(|_| self.log.has_quorum(&reached)) {
             Some(leader) => {
                 self.log.acknowledged_ms = self.now;
+                self.oracle.times.gap_ms = self.truth.quorum(self.now);
                 let now = self.now;
                 if let Some(lead) = &mut self.member_mut(leader).lead {
                     lead.acknowledged_ms = now;
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// Voters and learners that exchange messages with this member both ways, itself included.
-    pub fn reached_by(&self, from: MemberId) -> BTreeSet<MemberId> {
+    pub fn reached_by(&self, from: MemberId) -> Vec<MemberId> {
         let linked = |to: MemberId| {
             to == from || (self.links.passes(from, to) && self.links.passes(to, from))
         };
@@ -111,7 +111,7 @@ impl World {
         true
     }
 
-    fn commit(&mut self, leader: MemberId, reached: &BTreeSet<MemberId>) {
+    fn commit(&mut self, leader: MemberId, reached: &[MemberId]) {
         let before = self.log.len();
         let count = self.log.advance(reached, self.now, &mut self.random);
         for at in before..before + count {
@@ -175,8 +175,10 @@ impl World {
             member.stamped_ms = now;
             if let (Some(ticket), Some(lead)) = (entry.ticket, &mut member.lead) {
                 lead.in_flight.remove(&ticket);
-                if let Some((_, appended_ms)) = lead.tick.take_if(|(tick, _)| *tick == ticket) {
-                    lead.previous_tick_ms = now - appended_ms;
+                if let Some(tick) = lead.tick.take_if(|tick| tick.ticket == ticket) {
+                    let total_ms = now - tick.due_ms;
+                    let told = tick.told_ms > 0 && total_ms - tick.told_ms <= TICK_INTERVAL.0;
+                    lead.untold_ms = if told { 0 } else { total_ms };
                 }
             }
             if member.applied.is_multiple_of(COMPARED_EVERY) {

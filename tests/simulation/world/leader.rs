@@ -14,12 +14,13 @@ use aegis_updates::decision::decide::decide;
 use aegis_updates::fleet::intent::Begin;
 use aegis_updates::fleet::view::{ClusterView, Voter};
 use aegis_updates::machine::command::{Change, Command, Purpose};
+use aegis_updates::machine::state::State;
 use aegis_updates::plans::plan::Status;
 
 use super::log::{Entry, Payload};
-use super::member::Moment;
+use super::member::{Moment, Ticking};
 use super::{Event, World};
-use crate::invariants::i03;
+use crate::invariants::{i03, i11};
 
 /// A proposal that has not come back by then is given up; its effect, if any, shows in the state.
 const PROPOSAL_TIMEOUT_MS: u64 = 2_000;
@@ -63,6 +64,10 @@ impl World {
         }
         let view = self.view(id);
         let decision = decide(&self.members[at].state, &view);
+        let judged = i11::waits_for_a_slot(&self.members[at].state, &view, &decision.waits);
+        if let Err(detail) = judged {
+            self.oracle.broken("I11", detail);
+        }
         self.waits = decision.waits;
         if let Some(command) = decision.proposal {
             if let Command::Take(take) = &command
@@ -216,19 +221,24 @@ impl World {
         }
     }
 
+    /// A tick is reckoned from when it was due: what is late already is told by the tick itself, how long its
+    /// commit took by the next, and neither twice.
     fn tick(&mut self, id: MemberId) {
         let now = self.now;
-        let member = self.member(id);
-        let runs = member.state.live_plan().is_some_and(|plan| {
-            !matches!(plan.status, Status::Paused { .. })
-                || plan.cancelling
-                || plan.notice_until_run_ms.is_some()
-        });
-        let Some(lead) = &member.lead else { return };
-        if !runs || lead.tick.is_some() || now - lead.ticked_ms < TICK_INTERVAL.0 {
+        let runs = waits_for_run(&self.member(id).state);
+        let Some(lead) = self.member_mut(id).lead.as_mut() else {
+            return;
+        };
+        if !runs {
+            (lead.tick_due_ms, lead.untold_ms) = (Some(now + TICK_INTERVAL.0), 0);
             return;
         }
-        let previous_ms = lead.previous_tick_ms;
+        let due_ms = *lead.tick_due_ms.get_or_insert(now);
+        if lead.tick.is_some() || now < due_ms {
+            return;
+        }
+        let late_ms = now - due_ms;
+        let previous_ms = lead.untold_ms.max(late_ms);
         let ticket = self.append(
             id,
             Principal::Member { member: id },
@@ -236,8 +246,12 @@ impl World {
             Command::Tick { previous_ms },
         );
         if let Some(lead) = self.member_mut(id).lead.as_mut() {
-            lead.ticked_ms = now;
-            lead.tick = ticket.map(|ticket| (ticket, now));
+            lead.tick_due_ms = Some(now + TICK_INTERVAL.0);
+            lead.tick = ticket.map(|ticket| Ticking {
+                ticket,
+                due_ms,
+                told_ms: late_ms,
+            });
         }
     }
 
@@ -265,7 +279,7 @@ impl World {
                 .lead
                 .as_ref()
                 .is_some_and(|lead| lead.term == self.log.term);
-        let fails = self.faulty() && self.random.percent(20);
+        let fails = self.faulty() && self.random.percent(30);
         if leads && !fails && self.reached_by(from).contains(&to) && self.elect(to) {
             self.coverage.handoffs += 1;
             self.member_mut(from).lead = None;
@@ -352,4 +366,15 @@ pub fn idle_ms(appended: Moment, now: Moment) -> u64 {
     now.wall_ms
         .saturating_sub(appended.wall_ms)
         .saturating_sub(CLOCK_SKEW_MAX.0)
+}
+
+/// A deadline in `run` time is pending: a plan moves, a notice runs, or a node is in hand.
+fn waits_for_run(state: &State) -> bool {
+    let Some(plan) = state.live_plan() else {
+        return false;
+    };
+    matches!(plan.status, Status::InProgress | Status::RollingBack)
+        || plan.cancelling
+        || plan.notice_until_run_ms.is_some()
+        || state.nodes.values().any(|node| node.slot.is_some())
 }

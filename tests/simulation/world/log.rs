@@ -101,12 +101,7 @@ impl Log {
     }
 
     /// Commits what is ready, if the leader reaches `reached`. Those hold it who are in a majority with it.
-    pub fn advance(
-        &mut self,
-        reached: &BTreeSet<MemberId>,
-        now_ms: u64,
-        random: &mut Random,
-    ) -> usize {
+    pub fn advance(&mut self, reached: &[MemberId], now_ms: u64, random: &mut Random) -> usize {
         let Some(leader) = self.leader else { return 0 };
         if !self.has_quorum(reached) {
             return 0;
@@ -146,7 +141,7 @@ impl Log {
         ready
     }
 
-    pub fn has_quorum(&self, reached: &BTreeSet<MemberId>) -> bool {
+    pub fn has_quorum(&self, reached: &[MemberId]) -> bool {
         let voters = self
             .voters
             .iter()
@@ -156,7 +151,7 @@ impl Log {
     }
 
     /// May be elected by `reached`: holds all that was committed, and they are a majority.
-    pub fn may_lead(&self, candidate: MemberId, reached: &BTreeSet<MemberId>) -> bool {
+    pub fn may_lead(&self, candidate: MemberId, reached: &[MemberId]) -> bool {
         self.voters.contains(&candidate)
             && self.held.get(&candidate).copied().unwrap_or(0) >= self.committed.len()
             && self.has_quorum(reached)

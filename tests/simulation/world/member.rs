@@ -67,12 +67,21 @@ pub struct Lead {
     pub known: BTreeMap<NodeName, Known>,
     /// Its own decisions that have not come back.
     pub in_flight: BTreeMap<Ticket, u64>,
-    pub tick: Option<(Ticket, u64)>,
-    pub ticked_ms: u64,
-    pub previous_tick_ms: u64,
+    pub tick: Option<Ticking>,
+    /// `None` until the term is open: what was before is not this leader's to tell.
+    pub tick_due_ms: Option<u64>,
+    /// What the next tick has to tell of the last one.
+    pub untold_ms: u64,
     pub handing_to: Option<(MemberId, u64)>,
     /// When each member last answered.
     pub answered: BTreeMap<MemberId, u64>,
+}
+
+/// The one tick in flight: when it was due, and how late it said it was.
+pub struct Ticking {
+    pub ticket: Ticket,
+    pub due_ms: u64,
+    pub told_ms: u64,
 }
 
 #[derive(Default)]
@@ -118,8 +127,8 @@ impl Lead {
             known: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             tick: None,
-            ticked_ms: 0,
-            previous_tick_ms: 0,
+            tick_due_ms: None,
+            untold_ms: 0,
             handing_to: None,
             answered: BTreeMap::new(),
         }

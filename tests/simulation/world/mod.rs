@@ -213,7 +213,7 @@ impl World {
                 self.truth.beat(&self.members, self.now);
                 self.oracle
                     .down_by_plan(&self.truth, self.setting.strategy.max_unavailable as usize);
-                let beat = self.random.between(10, 50);
+                let beat = self.random.between(20, 60);
                 self.at_time(self.now + beat, Event::Raft);
             }
             Event::Lap(id) => {
@@ -221,10 +221,11 @@ impl World {
                 if self.is_awake(id) {
                     self.lap_leader(id);
                 }
-                let gap = self.random.between(100, 250);
+                let gap = self.lap_gap(id);
                 self.at_time(self.now + gap, Event::Lap(id));
             }
             Event::Sample(id) => {
+                self.tell(id, Input::Tick);
                 self.sample(id);
                 self.at_time(self.now + 1_000, Event::Sample(id));
             }

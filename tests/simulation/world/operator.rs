@@ -1,7 +1,7 @@
 //! A person at the keyboard: starts the plans, and now and then steers. Sees what a status page shows.
 
 use aegis_updates::access::principal::{Principal, Role};
-use aegis_updates::base::ids::{MemberId, NodeName, PlanId};
+use aegis_updates::base::ids::{MemberId, NodeName};
 use aegis_updates::base::limits::RECONNECT_GRACE;
 use aegis_updates::machine::command::{Change, Command};
 use aegis_updates::plans::plan::{Direction, Plan, Status};
@@ -38,31 +38,18 @@ impl World {
             .values()
             .next_back()
             .map(|plan| (plan.id, plan.status.clone()));
-        if let Some((id, status)) = last
-            && status.is_final()
+        if let Some((plan, status)) = last
+            && matches!(status, Status::Completed | Status::Failed)
             && self.setting.operator_acts
             && self.random.percent(25)
         {
-            return self.says(
-                "rollback of a final plan",
-                Command::Rollback {
-                    plan: id,
-                    nodes: None,
-                },
-            );
+            return self.says("rollback of a final plan", Command::Rollback { plan, nodes: None });
         }
         if made < self.setting.asked.len() {
-            let release = self.setting.asked[made].clone();
-            let strategy = self.setting.strategy.clone();
+            // Now and then the same again: some nodes may be there already.
+            let same = made > 0 && self.random.percent(15);
             self.coverage.releases += 1;
-            self.says(
-                "create",
-                Command::CreatePlan(Spec {
-                    release,
-                    nodes: None,
-                    strategy,
-                }),
-            );
+            self.create("create", if same { made - 1 } else { made });
         } else if self.setting.operator_acts && self.random.percent(30) {
             self.tidy_members();
         }
@@ -71,21 +58,27 @@ impl World {
     fn steer(&mut self, plan: &Plan) {
         let id = plan.id;
         if let Status::Paused { of, quorum_lost } = plan.status {
-            if self.random.percent(40) {
-                let back = of == Direction::Back || self.random.percent(30);
-                let asked = if back {
-                    Direction::Back
-                } else {
-                    Direction::Forward
-                };
-                let direction = (quorum_lost || self.random.percent(50)).then_some(asked);
-                self.says(
-                    "resume",
-                    Command::Resume {
-                        plan: id,
-                        direction,
-                    },
-                );
+            match self.random.between(0, 99) {
+                0..=44 => {
+                    let back = of == Direction::Back || self.random.percent(20);
+                    let asked = if back {
+                        Direction::Back
+                    } else {
+                        Direction::Forward
+                    };
+                    let direction = (quorum_lost || self.random.percent(50)).then_some(asked);
+                    self.says(
+                        "resume",
+                        Command::Resume {
+                            plan: id,
+                            direction,
+                        },
+                    );
+                }
+                45..=59 => self.retry(plan),
+                60..=69 => self.skip(plan, true),
+                70..=72 => self.says("cancel", Command::Cancel { plan: id }),
+                _ => {}
             }
             return;
         }
@@ -94,37 +87,29 @@ impl World {
         }
         match self.random.between(0, 99) {
             0..=9 => self.says("pause", Command::Pause { plan: id }),
-            10..=12 => self.says("cancel", Command::Cancel { plan: id }),
-            13..=17 => self.says(
-                "rollback",
-                Command::Rollback {
-                    plan: id,
-                    nodes: None,
-                },
-            ),
+            10..=10 => self.says("cancel", Command::Cancel { plan: id }),
+            13..=14 => self.says("rollback", Command::Rollback { plan: id, nodes: None }),
             18..=27 => self.retry(plan),
-            28..=31 => {
-                let names: Vec<NodeName> = plan.nodes.keys().cloned().collect();
-                if let Some(node) = self.random.pick(&names).cloned() {
-                    self.says("skip", Command::SkipNode { plan: id, node });
-                }
-            }
-            32..=51 => self.release_slots(id),
-            52..=55 => {
-                let release = self.setting.asked[0].clone();
-                let strategy = self.setting.strategy.clone();
-                self.says(
-                    "second plan",
-                    Command::CreatePlan(Spec {
-                        release,
-                        nodes: None,
-                        strategy,
-                    }),
-                );
-            }
+            28..=29 => self.skip(plan, false),
+            30..=33 => self.skip(plan, true),
+            34..=51 => self.release_slots(),
+            52..=55 => self.create("second plan", 0),
             56..=60 => self.tidy_members(),
             _ => {}
         }
+    }
+
+    fn create(&mut self, what: &'static str, asked: usize) {
+        let (release, strategy) = (
+            self.setting.asked[asked].clone(),
+            self.setting.strategy.clone(),
+        );
+        let spec = Spec {
+            release,
+            nodes: None,
+            strategy,
+        };
+        self.says(what, Command::CreatePlan(spec));
     }
 
     fn retry(&mut self, plan: &Plan) {
@@ -150,8 +135,33 @@ impl World {
         }
     }
 
+    /// Any node, or one that failed.
+    fn skip(&mut self, plan: &Plan, failed_only: bool) {
+        let failed = |status: &progress::Status| {
+            matches!(
+                status,
+                progress::Status::Failed { .. } | progress::Status::NeedsOperator { .. }
+            )
+        };
+        let names: Vec<NodeName> = plan
+            .nodes
+            .iter()
+            .filter(|(_, node)| !failed_only || failed(&node.status))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if let Some(node) = self.random.pick(&names).cloned() {
+            self.says(
+                "skip",
+                Command::SkipNode {
+                    plan: plan.id,
+                    node,
+                },
+            );
+        }
+    }
+
     /// For a node whose host is off for good the operator may say so; else only the safe form.
-    fn release_slots(&mut self, _plan: PlanId) {
+    fn release_slots(&mut self) {
         let held: Vec<(NodeName, MemberId)> = self
             .oracle
             .state

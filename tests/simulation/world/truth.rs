@@ -30,11 +30,32 @@ pub struct Truth {
     /// The most nodes ever down by plan at once.
     pub down_max: usize,
     pub wrong: Vec<(&'static str, String)>,
+    /// When the voters last had a quorum, and for how long they had none, and until when.
+    quorum_ms: u64,
+    gaps: Vec<(u64, u64)>,
 }
+
+/// Two beats further apart than this had no quorum between them.
+const BEAT_MAX_MS: u64 = 150;
+/// A loss is judged by the next entries, a few ticks later at most.
+const LATELY_MS: u64 = 10_000;
 
 impl Truth {
     fn host(&mut self, id: MemberId) -> &mut Seen {
         self.hosts.entry(id).or_default()
+    }
+
+    /// The voters have a quorum now. Gives the longest time without one that ended lately.
+    pub fn quorum(&mut self, now_ms: u64) -> u64 {
+        if now_ms - self.quorum_ms > BEAT_MAX_MS {
+            self.gaps.push((now_ms - self.quorum_ms, now_ms));
+        }
+        self.quorum_ms = now_ms;
+        let lately = self
+            .gaps
+            .iter()
+            .filter(|(_, end_ms)| now_ms - end_ms <= LATELY_MS);
+        lately.map(|(gap_ms, _)| *gap_ms).max().unwrap_or(0)
     }
 
     pub fn looked(&mut self, id: MemberId, healthy: bool) {
