@@ -57,6 +57,24 @@ pub struct Times {
     pub tick_ms: u64,
     /// The longest time that voters had no quorum, of those that ended lately.
     pub gap_ms: u64,
+    /// When the newest entry was committed, and the longest time without one lately, while a plan was live.
+    pub committed_ms: u64,
+    pub silence: (u64, u64),
+}
+
+/// A loss is judged by the next entries, a few ticks later at most.
+const LATELY_MS: u64 = 10_000;
+
+impl Times {
+    fn commits(&mut self, now_ms: u64, plan_was_live: bool) {
+        let silent_ms = now_ms - self.committed_ms;
+        let (longest_ms, end_ms) = self.silence;
+        let over = now_ms - end_ms > LATELY_MS;
+        if plan_was_live && (over || silent_ms > longest_ms) {
+            self.silence = (silent_ms, now_ms);
+        }
+        self.committed_ms = now_ms;
+    }
 }
 
 pub struct Oracle {
@@ -128,6 +146,7 @@ impl Oracle {
             Command::Take(_) | Command::Begin { .. } | Command::CloseMembership { .. }
         );
         let before = keeps.then(|| self.state.clone());
+        self.times.commits(now_ms, self.state.live_plan().is_some());
         let Outcome { result, facts } = apply(&mut self.state, position, submission);
         self.state.touched.clear();
         note(&mut self.times, &self.state, now_ms);

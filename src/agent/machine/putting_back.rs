@@ -20,8 +20,9 @@ const AFTER_FAILURE: Millis = RECONNECT_GRACE;
 /// Parts of putting back, in order.
 const FILE_PREPARED: u8 = 1;
 const FILE_BACK: u8 = 2;
-const NOTHING_PREPARED: u8 = 3;
-const UNDRAINED: u8 = 4;
+const KEPT_UP: u8 = 3;
+const NOTHING_PREPARED: u8 = 4;
+const UNDRAINED: u8 = 5;
 
 impl Turn<'_> {
     pub fn put_back_for(&mut self, answer: Answer) -> Flow {
@@ -47,6 +48,7 @@ impl Turn<'_> {
         }
         match work.part {
             part if part < FILE_BACK => self.file_back(part, look),
+            part if part < KEPT_UP => self.kept_up(),
             part if part < NOTHING_PREPARED => match self.ledger.prepared {
                 Some(_) => self.run_for_work(Act::RemovePrepared),
                 None => self.next_part(),
@@ -69,7 +71,7 @@ impl Turn<'_> {
             return Flow::Wait;
         };
         if look.database.installed == Some(running) {
-            self.ledger.swapped = false;
+            self.change(|work| work.part = FILE_BACK);
             return Flow::Again;
         }
         if part < FILE_PREPARED {
@@ -85,6 +87,25 @@ impl Turn<'_> {
             digest: running,
             not_after_ms: None,
         })
+    }
+
+    /// After a swap a stop may have been asked for and not obeyed: the supervisor then lets the old process end
+    /// whenever it does, and starts nothing after it. It is told that the database is wanted up.
+    fn kept_up(&mut self) -> Flow {
+        if !self.ledger.swapped {
+            return self.next_part();
+        }
+        let Some(look) = self.fresh_look() else {
+            return Flow::Wait;
+        };
+        let running = look.database.digest;
+        match running.filter(|_| look.database.installed == running) {
+            Some(digest) => {
+                let timeout = self.deadlines().start;
+                self.run_for_work(Act::Start { digest, timeout })
+            }
+            None => self.next_part(),
+        }
     }
 
     fn put_back_failed(&mut self, work: &Work) -> Flow {

@@ -133,7 +133,7 @@ impl Turn<'_> {
             self.work().map(|work| &work.phase),
             Some(Phase::PuttingBack(_))
         );
-        if undone && matches!(act, Act::Swap { .. }) {
+        if undone && matches!(act, Act::Start { .. }) {
             self.ledger.swapped = false;
         }
         self.next_part();

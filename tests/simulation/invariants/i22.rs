@@ -50,7 +50,7 @@ pub fn judge(step: &Step<'_>) -> Result<(), String> {
     run_is_slow(step)
 }
 
-/// Quorum loss by the log: the real time without an entry, or without a quorum, was longer than the grace.
+/// Quorum loss by the log: the real time without a commit, or without a quorum, was longer than the grace.
 fn gap_was_real(step: &Step<'_>) -> Result<(), String> {
     let grace = step
         .after
@@ -59,7 +59,9 @@ fn gap_was_real(step: &Step<'_>) -> Result<(), String> {
         .as_ref()
         .map_or(0, |cluster| cluster.settings.quorum_loss_grace_ms);
     let idle = step.now_ms - step.times.appended_ms;
-    if idle.max(step.times.tick_ms).max(step.times.gap_ms) + SLACK_MS > grace {
+    let times = step.times;
+    let real = [idle, times.tick_ms, times.gap_ms, times.silence.0];
+    if real.into_iter().any(|real_ms| real_ms + SLACK_MS > grace) {
         return Ok(());
     }
     Err(format!(
