@@ -129,13 +129,6 @@ impl Turn<'_> {
             });
             return;
         }
-        let undone = matches!(
-            self.work().map(|work| &work.phase),
-            Some(Phase::PuttingBack(_))
-        );
-        if undone && matches!(act, Act::Start { .. }) {
-            self.ledger.swapped = false;
-        }
         self.next_part();
     }
 

@@ -15,6 +15,7 @@ use aegis_updates::machine::apply::{Outcome, apply, apply_first_of_term};
 use aegis_updates::machine::check::check;
 use aegis_updates::machine::command::Command;
 use aegis_updates::machine::image;
+use aegis_updates::machine::refusal::Refusal;
 use aegis_updates::machine::state::State;
 use aegis_updates::machine::submission::{Position, Submission};
 
@@ -40,12 +41,13 @@ impl Small {
             index,
             meaning,
         });
-        for seat in self.seats.iter_mut().filter(|seat| !seat.lags) {
+        for seat in self.seats.iter_mut().filter(|seat| seat.lags.is_none()) {
             seat.applied = Rc::clone(&self.newest);
         }
     }
 
-    pub fn append(&mut self, actor: Principal, command: Command) {
+    /// Commits an entry. True unless it was refused for good.
+    pub fn append(&mut self, actor: Principal, command: Command) -> bool {
         let mut state = self.newest.state.clone();
         let submission = Submission {
             elapsed_ms: self.now_ms - self.appended_ms,
@@ -81,7 +83,9 @@ impl Small {
         let torn = check(&state).first().map(|first| format!("check: {first}"));
         let torn = torn.filter(|_| !self.setup.new_leaders_free_slots);
         self.wrong = self.wrong.take().or(broken).or(torn);
+        let stands = matches!(result, Ok(_) | Err(Refusal::TermNotOpen));
         self.push(state);
+        stands
     }
 
     pub fn append_decided(&mut self, command: Option<Command>) {
@@ -113,12 +117,26 @@ impl Small {
             member: member(from),
         };
         match letter {
-            Letter::Report(report) => self.append(actor, Command::Observe(report)),
+            Letter::Report(report) => {
+                let sequence = report.sequence;
+                if !self.append(actor, Command::Observe(report)) {
+                    self.tell(from, Input::ReportRefused { sequence });
+                }
+            }
             Letter::Begin(begin) => {
                 let state = &self.seats[self.leader].applied.state;
                 let node = name(from);
                 match begin::may(state, &self.view(), &node, &begin) {
-                    Ok(()) => self.append(actor, Command::Begin { node, begin }),
+                    Ok(()) => {
+                        let entry = Command::Begin {
+                            node,
+                            begin: begin.clone(),
+                        };
+                        if !self.append(actor, entry) {
+                            let reason = "the log refused it".to_owned();
+                            self.tell(from, Input::BeginRefused { begin, reason });
+                        }
+                    }
                     Err(refusal) => {
                         let reason = format!("{refusal:?}");
                         self.tell(from, Input::BeginRefused { begin, reason });
@@ -209,10 +227,14 @@ impl Small {
                 seat.kept,
                 seat.runs,
             ];
-            let flags = [seat.ready, seat.drained, seat.down_by_plan, seat.lags];
+            let flags = [seat.ready, seat.drained, seat.down_by_plan];
             text.push_str(&seat.applied.meaning);
             // Writing to a string does not fail.
-            let _ = write!(text, "{files:?}{flags:?}{}{:?}", seat.run, seat.acting);
+            let _ = write!(
+                text,
+                "{files:?}{flags:?}{}{:?}{:?}",
+                seat.run, seat.lags, seat.acting
+            );
         }
         let _ = write!(text, "{:?}{:?}{:?}", self.letters, self.decided, self.held);
         let _ = write!(text, "{} {} ", self.now_ms, self.appended_ms);

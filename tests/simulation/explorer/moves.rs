@@ -13,6 +13,9 @@ const ROUND_MS: u64 = 250;
 /// More than all deadlines of one step together: what has not moved by then never will.
 const PATIENCE_MS: u64 = 100_000;
 
+/// A member lags by at most so many entries, and a decision hangs so long: more than a take and both its begins.
+const ENTRIES_LATE_MAX: u64 = 4;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
     /// The act in flight takes effect and ends.
@@ -26,6 +29,28 @@ pub enum Move {
     CatchUp(usize),
     Wait,
     Trouble(Trouble),
+}
+
+/// Kinds of trouble, explored one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Loss,
+    Lateness,
+    Leaders,
+    Crashes,
+    Time,
+    Operator,
+}
+
+impl Kind {
+    pub const ALL: [Self; 6] = [
+        Self::Loss,
+        Self::Lateness,
+        Self::Leaders,
+        Self::Crashes,
+        Self::Time,
+        Self::Operator,
+    ];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,11 +72,26 @@ pub enum Trouble {
     Rollback,
 }
 
+impl Trouble {
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Lose(_) => Kind::Loss,
+            Self::Hold | Self::Lag(_) => Kind::Lateness,
+            Self::HandoffFails | Self::ChangeLeader(_) => Kind::Leaders,
+            Self::CrashBefore(_) | Self::CrashAfter(_) => Kind::Crashes,
+            Self::TimePasses | Self::Freeze(_) => Kind::Time,
+            Self::Pause | Self::Cancel | Self::Rollback => Kind::Operator,
+        }
+    }
+}
+
 impl Small {
-    pub fn moves(&self, troubles_max: u8) -> Vec<Move> {
+    pub fn moves(&self, kinds: &[Kind], troubles_max: u8) -> Vec<Move> {
         let mut moves = self.usual();
         if self.troubles < troubles_max && !self.plan_is_final() {
-            moves.extend(self.troubles().into_iter().map(Move::Trouble));
+            let troubles = self.troubles().into_iter();
+            let wanted = troubles.filter(|trouble| kinds.contains(&trouble.kind()));
+            moves.extend(wanted.map(Move::Trouble));
         }
         moves
     }
@@ -72,7 +112,7 @@ impl Small {
         }
         let waits = moves.is_empty() && !self.rests();
         moves.extend(self.held.iter().map(|_| Move::AppendHeld));
-        let lags = (0..HOSTS).filter(|seat| self.seats[*seat].lags);
+        let lags = (0..HOSTS).filter(|seat| self.seats[*seat].lags.is_some());
         moves.extend(lags.map(Move::CatchUp));
         moves.extend(waits.then_some(Move::Wait));
         moves
@@ -91,7 +131,7 @@ impl Small {
             if seat != self.leader {
                 troubles.push(Trouble::ChangeLeader(seat));
             }
-            if !self.seats[seat].lags {
+            if self.seats[seat].lags.is_none() {
                 troubles.push(Trouble::Lag(seat));
             }
         }
@@ -119,12 +159,12 @@ impl Small {
             Move::Decide => self.decided = self.decision().proposal,
             Move::Append => {
                 let command = self.decided.take();
-                self.in_flight = self.seats[self.leader].lags;
+                self.in_flight = self.seats[self.leader].lags.is_some();
                 self.append_decided(command);
             }
             Move::AppendHeld => {
                 let command = self.held.take();
-                self.append_decided(command);
+                self.append_decided(command.map(|(command, _)| command));
             }
             Move::HandOver => {
                 let target = self.decision().handoff;
@@ -138,7 +178,22 @@ impl Small {
                 self.strike(trouble);
             }
         }
+        self.patience_ends();
         self.rounds(None);
+    }
+
+    /// Nothing lags or hangs for ever: each would be tried against all that follows.
+    fn patience_ends(&mut self) {
+        let newest = self.newest.index;
+        let over = |since: u64| newest >= since + ENTRIES_LATE_MAX;
+        if self.held.as_ref().is_some_and(|(_, since)| over(*since)) {
+            self.held = None;
+        }
+        for seat in 0..HOSTS {
+            if self.seats[seat].lags.is_some_and(over) {
+                self.catch_up(seat);
+            }
+        }
     }
 
     fn strike(&mut self, trouble: Trouble) {
@@ -146,7 +201,10 @@ impl Small {
             Trouble::Lose(at) => {
                 self.letters.remove(at);
             }
-            Trouble::Hold => self.held = self.decided.take(),
+            Trouble::Hold => {
+                let since = self.newest.index;
+                self.held = self.decided.take().map(|command| (command, since));
+            }
             Trouble::HandoffFails => {
                 let failed = Command::HandoffFailed {
                     target: self.decision().handoff,
@@ -155,7 +213,7 @@ impl Small {
                 self.append_decided(Some(failed));
             }
             Trouble::ChangeLeader(to) => self.lead(to),
-            Trouble::Lag(seat) => self.seats[seat].lags = true,
+            Trouble::Lag(seat) => self.seats[seat].lags = Some(self.newest.index),
             Trouble::CrashBefore(seat) => {
                 self.seats[seat].acting = None;
                 self.wake(seat);
@@ -208,7 +266,7 @@ impl Small {
     }
 
     fn catch_up(&mut self, seat: usize) {
-        self.seats[seat].lags = false;
+        self.seats[seat].lags = None;
         self.seats[seat].applied = self.newest.clone();
         self.in_flight &= seat != self.leader;
     }

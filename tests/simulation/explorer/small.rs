@@ -55,8 +55,8 @@ pub struct Seat {
     pub down_by_plan: bool,
     /// What its member has applied.
     pub applied: Rc<Stamped>,
-    /// It applies nothing more until it catches up.
-    pub lags: bool,
+    /// It applies nothing more until it catches up, at the latest some entries after this one.
+    pub lags: Option<u64>,
     /// The machine when it was last printed, and what that gave: most moves change one host.
     pub printed: Option<Rc<(Machine, Digest)>>,
 }
@@ -78,9 +78,9 @@ pub struct Small {
     pub newest: Rc<Stamped>,
     pub seats: Vec<Seat>,
     pub letters: Vec<(usize, Letter)>,
-    /// What the leader decided and has not appended yet; and one that hangs while it decides anew.
+    /// What the leader decided and has not appended yet; and one that hangs while it decides anew, since when.
     pub decided: Option<Command>,
-    pub held: Option<Command>,
+    pub held: Option<(Command, u64)>,
     /// A lagging leader has not seen its own last proposal come back.
     pub in_flight: bool,
     pub troubles: u8,
@@ -125,7 +125,7 @@ impl Small {
             acting: None,
             down_by_plan: false,
             applied: Rc::clone(&nothing),
-            lags: false,
+            lags: None,
             printed: None,
         };
         let mut small = Self {
