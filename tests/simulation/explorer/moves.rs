@@ -233,7 +233,10 @@ impl Small {
             }
             Trouble::Pause => self.operator(Command::Pause { plan: PLAN }),
             Trouble::Cancel => self.operator(Command::Cancel { plan: PLAN }),
-            Trouble::Rollback => self.operator(Command::Rollback { plan: PLAN }),
+            Trouble::Rollback => self.operator(Command::Rollback {
+                plan: PLAN,
+                nodes: None,
+            }),
         }
     }
 

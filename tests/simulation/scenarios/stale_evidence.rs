@@ -41,7 +41,7 @@ fn a_rollback_decided_with_a_slot_is_counted_when_the_slot_is_gone() {
 fn turned(state: &State) -> State {
     let mut state = state.clone();
     let plan = state.live_plan().expect("it is live").id;
-    submit(&mut state, Command::Rollback { plan }).expect("a live plan turns");
+    submit(&mut state, Command::Rollback { plan, nodes: None }).expect("a live plan turns");
     for node in state.nodes.values_mut() {
         node.slot = None;
     }

@@ -43,7 +43,10 @@ impl World {
             && self.setting.operator_acts
             && self.random.percent(25)
         {
-            return self.says("rollback of a final plan", Command::Rollback { plan, nodes: None });
+            return self.says(
+                "rollback of a final plan",
+                Command::Rollback { plan, nodes: None },
+            );
         }
         if made < self.setting.asked.len() {
             // Now and then the same again: some nodes may be there already.
@@ -88,7 +91,13 @@ impl World {
         match self.random.between(0, 99) {
             0..=9 => self.says("pause", Command::Pause { plan: id }),
             10..=10 => self.says("cancel", Command::Cancel { plan: id }),
-            13..=14 => self.says("rollback", Command::Rollback { plan: id, nodes: None }),
+            13..=14 => self.says(
+                "rollback",
+                Command::Rollback {
+                    plan: id,
+                    nodes: None,
+                },
+            ),
             18..=27 => self.retry(plan),
             28..=29 => self.skip(plan, false),
             30..=33 => self.skip(plan, true),
