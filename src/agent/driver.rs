@@ -2,12 +2,13 @@
 //! came of its acts, and does what the machine asks for, in that order. It decides nothing.
 
 use std::collections::VecDeque;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::boot::{self, Boot};
 use super::executor::Executor;
@@ -20,7 +21,8 @@ use super::readiness::{State, Switch};
 use crate::fleet::intent::Begin;
 use crate::fleet::observation::Observation;
 
-/// How often the machine is told the time, and the database is looked at while a node is in hand.
+/// How often the machine is told the time when nothing else wakes it. Waits that end by time alone, and
+/// looks, have times of their own.
 const TICK: Duration = Duration::from_millis(200);
 /// How often an idle database is looked at: as often as the leader wants to hear of it.
 const LOOK_IDLE: Duration = Duration::from_secs(1);
@@ -58,11 +60,21 @@ struct Beside {
     news: mpsc::UnboundedSender<News>,
     reports: mpsc::Sender<Observation>,
     looking: bool,
+    /// When the newest look began.
     looked_at: Option<Instant>,
-    sampled_at: Option<Instant>,
+    sampled: Option<(Instant, Worth)>,
     drained_at: Option<Instant>,
     act: Option<(u64, AbortHandle)>,
     newest: Option<Look>,
+    ready: bool,
+}
+
+/// What makes a sample worth sending before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Worth {
+    term: u64,
+    healthy: bool,
+    drained: bool,
     ready: bool,
 }
 
@@ -78,7 +90,7 @@ impl Driver {
             reports,
             looking: false,
             looked_at: None,
-            sampled_at: None,
+            sampled: None,
             drained_at: None,
             act: None,
             newest: None,
@@ -92,6 +104,7 @@ impl Driver {
             tokio::select! {
                 _ = stop.changed() => break Ok(()),
                 _ = ticks.tick() => {}
+                () = at(self.due(&beside)) => {}
                 _ = changes.changed() => {}
                 Some(news) = arriving.recv() => {
                     if let Err(error) = self.hear(&mut beside, news).await {
@@ -117,33 +130,47 @@ impl Driver {
             self.tell(beside, Input::Applied(applied)).await?;
         }
         self.tell(beside, Input::Tick).await?;
-        let in_hand = self.host.ledger.work.as_ref();
-        let every = match in_hand.is_some_and(|work| !work.is_answered()) {
-            true => TICK,
-            false => LOOK_IDLE,
-        };
-        if is_due(beside.looked_at, every) {
+        if !beside.looking && is_due(beside.looked_at, self.look_every()) {
             self.look(beside);
         }
-        if is_due(beside.sampled_at, SAMPLE_EVERY) {
-            self.sample(beside);
-        }
+        self.sample(beside);
         if self.host.ledger.drained && is_due(beside.drained_at, DRAIN_AGAIN) {
             self.drain_again(beside);
         }
         Ok(())
     }
 
+    /// The next time at which there is something to do that no event announces.
+    fn due(&self, beside: &Beside) -> Option<Instant> {
+        let look = match beside.looking {
+            true => None,
+            false => beside.looked_at.map(|at| at + self.look_every()),
+        };
+        let now_ms = boot::now_ms();
+        let machine = self.host.due_ms(now_ms);
+        let machine = machine.map(|due| Instant::now() + Duration::from_millis(due - now_ms));
+        look.into_iter().chain(machine).min()
+    }
+
+    /// A node in hand is looked at as its plan says.
+    fn look_every(&self) -> Duration {
+        let in_hand = self.host.ledger.work.as_ref();
+        match in_hand.is_some_and(|work| !work.is_answered()) {
+            true => self.host.look_pace().0.as_duration(),
+            false => LOOK_IDLE,
+        }
+    }
+
     async fn hear(&mut self, beside: &mut Beside, news: News) -> Result<(), files::Error> {
         let input = match news {
             News::Looked(look) => {
                 beside.looking = false;
-                beside.looked_at = Some(Instant::now());
                 let Some(look) = look else {
                     return Ok(());
                 };
                 beside.newest = Some(look.clone());
                 self.show_ready(beside);
+                self.sample(beside);
                 Input::Look(look)
             }
             News::Input(input) => {
@@ -209,10 +236,12 @@ impl Driver {
             return;
         }
         beside.looking = true;
+        beside.looked_at = Some(Instant::now());
+        let (_, patience) = self.host.look_pace();
         let (looker, news) = (self.looker.clone(), beside.news.clone());
         let drained = self.host.ledger.drained;
         tokio::spawn(async move {
-            let look = match timeout(LOOK_MAX, looker.look(drained)).await {
+            let look = match timeout(LOOK_MAX, looker.look(drained, patience)).await {
                 Ok(Ok(look)) => Some(look),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the database cannot be looked at");
@@ -228,11 +257,25 @@ impl Driver {
         });
     }
 
+    /// Each second, and at once when a leader that knows nothing has begun, or what gates look at changed.
     fn sample(&self, beside: &mut Beside) {
         let Some(look) = beside.newest.clone() else {
             return;
         };
-        beside.sampled_at = Some(Instant::now());
+        let worth = Worth {
+            term: self.link.term(),
+            healthy: look.database.healthy,
+            drained: look.database.drained,
+            ready: self.switch.now().state == State::Ready,
+        };
+        let told = beside
+            .sampled
+            .as_ref()
+            .filter(|(at, told)| at.elapsed() < SAMPLE_EVERY && *told == worth);
+        if told.is_some() {
+            return;
+        }
+        beside.sampled = Some((Instant::now(), worth));
         let (looker, link) = (self.looker.clone(), self.link.clone());
         let (ledger, switch) = (self.host.ledger.clone(), self.switch.clone());
         tokio::spawn(async move {
@@ -300,6 +343,13 @@ fn tell_outcome(id: u64, act: &str, result: &Result<Gave, Failure>) {
 fn cancel(beside: &mut Beside, id: u64) {
     if let Some((_, handle)) = beside.act.take_if(|(running, _)| *running == id) {
         handle.abort();
+    }
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The ledger on disk: one JSON file, whole after any crash. What it says is the machine's.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, io};
 
 use super::files::{self, at};
@@ -14,6 +15,9 @@ use crate::base::ids::NodeName;
 pub struct LedgerFile {
     path: PathBuf,
     resident_dir: PathBuf,
+    /// The list as this daemon wrote it last. It seldom changes, and every write of it is synced while a
+    /// node is in hand. Empty: not written yet; what an earlier daemon wrote may not have been synced.
+    allowed: Arc<Mutex<Vec<Digest>>>,
 }
 
 #[derive(Debug)]
@@ -31,6 +35,7 @@ impl LedgerFile {
         Self {
             path: ledger_dir.join("ledger.json"),
             resident_dir: resident_dir.to_owned(),
+            allowed: Arc::default(),
         }
     }
 
@@ -57,10 +62,13 @@ impl LedgerFile {
     /// time the ledger says that it may have been stopped.
     pub fn save(&self, ledger: &Ledger) -> Result<(), files::Error> {
         let startable: Vec<Digest> = ledger.startable().into_iter().collect();
+        let mut allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
         // Before anything was seen healthy whatever is installed may run.
-        if !startable.is_empty() {
+        if !startable.is_empty() && *allowed != startable {
             resident::write_allowed(&self.resident_dir, &startable)?;
+            *allowed = startable;
         }
+        drop(allowed);
         let bytes = serde_json::to_vec(ledger)
             .map_err(|error| at("encode", &self.path)(io::Error::other(error)))?;
         files::write_durably(&self.path, &bytes, 0o600)
@@ -92,6 +100,7 @@ impl std::error::Error for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plans::spec::Binary;
 
     #[test]
     fn what_was_saved_is_loaded_and_only_by_its_own_node() {
@@ -102,6 +111,22 @@ mod tests {
         ledger.sequence = 7;
         file.save(&ledger).unwrap();
         assert_eq!(file.load(&name).unwrap(), ledger);
+
+        let listed = |of: &[u8]| {
+            let entries = std::fs::read_dir(directory.path()).unwrap();
+            let mut files = entries.map(|entry| std::fs::read_to_string(entry.unwrap().path()));
+            files.any(|text| text.unwrap().contains(&Digest::of(of).to_string()))
+        };
+        for binary in [b"one", b"two"] {
+            ledger.good = Some(Binary {
+                version: "1.0.0".to_owned(),
+                digest: Digest::of(binary),
+            });
+            file.save(&ledger).unwrap();
+            std::fs::remove_file(directory.path().join("ledger.json")).unwrap();
+            assert!(listed(binary), "the resident may start what is good");
+            file.save(&ledger).unwrap();
+        }
         let other: NodeName = "node-2".parse().unwrap();
         assert!(matches!(file.load(&other), Err(Error::Foreign { .. })));
         std::fs::write(directory.path().join("ledger.json"), b"{").unwrap();

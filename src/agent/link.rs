@@ -18,6 +18,9 @@ pub trait Link: Send + Sync + 'static {
     /// Wakes whenever that may have changed.
     fn changes(&self) -> watch::Receiver<u64>;
 
+    /// The newest term whose leader has begun to decide. A new one knows nothing of this host yet.
+    fn term(&self) -> u64;
+
     /// The databases of the other nodes.
     fn peers(&self) -> Vec<Peer>;
 

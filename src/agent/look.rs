@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use super::adapter::Adapter;
+use tokio::time::timeout;
+
+use super::adapter::{Adapter, HealthSample};
 use super::binary::{Digests, room};
 use super::boot;
 use super::executor::{Places, seen};
@@ -11,6 +13,7 @@ use super::files::off_runtime;
 use super::machine::{Ledger, Look};
 use super::process::{self, Supervised};
 use super::readiness::{State, Switch};
+use crate::base::duration::Millis;
 use crate::fleet::observation::Database;
 use crate::fleet::view::Sample;
 
@@ -24,13 +27,14 @@ pub struct Looker {
 }
 
 impl Looker {
-    /// An error says nothing about the database: the process manager or the disk could not be asked.
-    pub async fn look(&self, drained: bool) -> Result<Look, process::Error> {
+    /// `patience` is the database's time to answer. An error says nothing about the database: the process
+    /// manager or the disk could not be asked.
+    pub async fn look(&self, drained: bool, patience: Millis) -> Result<Look, process::Error> {
         let at_ms = boot::now_ms();
         let running = self.process.database().await?;
         let installed = self.installed().await?;
         let word = match &running {
-            Some(_) => Some(self.adapter.health().await),
+            Some(_) => Some(self.health(patience).await),
             None => None,
         };
         let healthy = word.as_ref().is_some_and(|word| word.healthy);
@@ -49,6 +53,12 @@ impl Looker {
                 None => Some("no database runs".to_owned()),
             },
         })
+    }
+
+    async fn health(&self, patience: Millis) -> HealthSample {
+        let answered = timeout(patience.as_duration(), self.adapter.health()).await;
+        answered
+            .unwrap_or_else(|_| HealthSample::sick(format!("it did not answer within {patience}")))
     }
 
     async fn installed(&self) -> Result<Option<crate::base::digest::Digest>, process::Error> {

@@ -38,6 +38,10 @@ impl Link for OwnHost {
         self.station.replica().published().watch_index()
     }
 
+    fn term(&self) -> u64 {
+        self.station.replica().state().head.term.number
+    }
+
     fn peers(&self) -> Vec<Peer> {
         let state = self.station.replica().state();
         let others = state.nodes.values().filter(|node| node.name != self.node);

@@ -1,7 +1,7 @@
 //! What a host may forget with its daemon: the last look, counts of good looks, pacing. Rebuilt by looking.
 
 use super::input::{Applied, Look};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Phase};
 use crate::base::duration::Millis;
 use crate::plans::progress::Step;
 
@@ -65,5 +65,30 @@ impl Host {
             Some(deadlines) => (deadlines.health_interval, timeout),
             None => (LOOK_INTERVAL, timeout),
         }
+    }
+
+    /// When, after `now_ms`, a wait ends by nothing but time; `None` while none does.
+    pub fn due_ms(&self, now_ms: u64) -> Option<u64> {
+        let retry_ms = Some(self.memory.retry_at_ms);
+        let times = [retry_ms, self.wait_ends_ms()].into_iter().flatten();
+        times.filter(|due_ms| *due_ms > now_ms).min()
+    }
+
+    fn wait_ends_ms(&self) -> Option<u64> {
+        let work = self.ledger.work.as_ref()?;
+        let Phase::At(step) = work.phase else {
+            return None;
+        };
+        let deadlines = &work.intent.deadlines;
+        let (since_ms, wait) = match (step, work.part) {
+            (Step::Draining, 0) => (self.ledger.unready_ms, deadlines.drain_grace),
+            (Step::Rejoining, 2..) => (work.since_ms, deadlines.ready_settle),
+            (Step::Soaking, _) => {
+                let healthy_since_ms = self.memory.healthy_since_ms?;
+                (healthy_since_ms.max(work.since_ms), deadlines.soak)
+            }
+            _ => return None,
+        };
+        Some(since_ms.saturating_add(wait.0))
     }
 }

@@ -1,7 +1,7 @@
 //! Rolls that go well, and each step that fails.
 
 use super::rig::{Rig, new, old, rollback, stage, update};
-use crate::agent::machine::{Failure, FailureKind};
+use crate::agent::machine::{Failure, FailureKind, Input};
 use crate::base::failure::Class;
 use crate::fleet::intent::Goal;
 use crate::fleet::observation::{Answer, Notice, Rejoin, Report};
@@ -35,6 +35,59 @@ fn an_update_goes_through_every_step_once() {
     ];
     assert_eq!(rig.acts.get(..acts.len()), Some(acts.as_slice()));
     rig.assert_clean();
+}
+
+#[test]
+fn a_wait_that_ends_by_time_says_when() {
+    let mut rig = Rig::new();
+    let deadlines = Rig::deadlines();
+    assert_eq!(rig.host.due_ms(rig.now.ms), None, "nothing is in hand");
+    rig.intend(update());
+    let mut waits = Vec::new();
+    while rig.applied.answered.is_none() {
+        let (step, now_ms) = (rig.host.ledger.step(), rig.now.ms);
+        if let Some(due_ms) = rig.host.due_ms(now_ms) {
+            assert!(due_ms > now_ms, "a time that has passed wakes nobody");
+            let wait = (step, due_ms - now_ms);
+            if waits.last().is_none_or(|(last, _)| *last != step) {
+                waits.push(wait);
+            }
+            // Told the time at that moment, and not before, it goes on.
+            rig.now.ms = due_ms - 1;
+            rig.tell(Input::Tick);
+            assert_eq!(rig.host.due_ms(due_ms - 1), Some(due_ms), "{step:?}");
+            rig.now.ms = due_ms;
+            rig.tell(Input::Look(rig.look()));
+            assert_ne!(rig.host.due_ms(due_ms), Some(due_ms), "{step:?}");
+        }
+        rig.pass(250);
+    }
+    let waited = |step| {
+        waits
+            .iter()
+            .find(|(at, _)| *at == Some(step))
+            .map(|(_, ms)| *ms)
+    };
+    assert!(waited(Step::Draining).is_some_and(|ms| ms <= deadlines.drain_grace.0));
+    assert!(waited(Step::Rejoining).is_some_and(|ms| ms <= deadlines.ready_settle.0));
+    assert!(waited(Step::Soaking).is_some_and(|ms| ms <= deadlines.soak.0));
+}
+
+#[test]
+fn a_node_on_trial_is_looked_at_as_its_plan_says() {
+    let mut rig = Rig::new();
+    rig.intend(update());
+    let deadlines = Rig::deadlines();
+    let trial = (deadlines.health_interval, deadlines.health_timeout);
+    let mut paces = Vec::new();
+    while rig.applied.answered.is_none() {
+        let proving = rig.host.ledger.step() >= Some(Step::Verifying);
+        paces.push((proving, rig.host.look_pace()));
+        rig.pass(250);
+    }
+    let (on_trial, before): (Vec<_>, Vec<_>) = paces.iter().partition(|(proving, _)| *proving);
+    assert!(!before.is_empty() && before.iter().all(|(_, (every, _))| *every != trial.0));
+    assert!(!on_trial.is_empty() && on_trial.iter().all(|(_, pace)| *pace == trial));
 }
 
 #[test]
