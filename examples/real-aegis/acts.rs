@@ -1,21 +1,25 @@
 //! What is shown with the real database, and what must come of each act.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use aegis_updates::base::duration::Millis;
 use aegis_updates::demo::act::{self, Act, Expected, Failures};
-use aegis_updates::demo::acts::{body, expected};
+use aegis_updates::demo::acts::{self, body};
 use aegis_updates::demo::cluster::Cluster;
 use aegis_updates::demo::error::Error;
 use aegis_updates::demo::releases::Release;
 use aegis_updates::demo::scene::{Order, Scene, Script};
 use aegis_updates::plans::strategy::OnNodeFailure;
+use serde_json::json;
 
 use crate::files;
 use crate::haproxy::Haproxy;
 
 /// Of the roll that counts.
 const WRITES_MIN: usize = 1_000;
+/// Load, HAProxy, databases and daemons share one machine with all else.
+const RATE_MIN_PER_S: f64 = 100.0;
 /// Of acts that are over within seconds.
 const REQUESTS_MIN_SHORT: usize = 200;
 const WRITES_MIN_SHORT: usize = 50;
@@ -32,7 +36,8 @@ pub async fn play(cluster: &mut Cluster, new: &Release) -> Result<Vec<Act>, Erro
     let misnamed = files::padded(new, "0.9.3", &path(cluster, "misnamed"))?;
     acts.push(wrong_version(cluster, &misnamed).await?);
     let again = files::padded(new, &new.version, &path(cluster, "again"))?;
-    acts.push(control(cluster, &again).await?);
+    acts.push(control(cluster, "e", None, &again).await?);
+    acts.push(control(cluster, "f", Some(Millis(1_000)), new).await?);
     Ok(acts)
 }
 
@@ -44,7 +49,7 @@ async fn roll(cluster: &mut Cluster, new: &Release) -> Result<Act, Error> {
         ..expected(cluster, new, &before, "Completed")
     };
     let title = format!("a roll {} → {}", before.version, new.version);
-    let act = run(cluster, "a", title, new, expected).await?;
+    let act = run(cluster, "a", title, new, expected, &[]).await?;
     cluster.installed = new.clone();
     Ok(act)
 }
@@ -67,7 +72,7 @@ async fn refused(
         writes_min: WRITES_MIN_SHORT,
         ..expected(cluster, before, bad, "Failed")
     };
-    run(cluster, name, title.to_owned(), bad, expected).await
+    run(cluster, name, title.to_owned(), bad, expected, &[]).await
 }
 
 /// Sound bits that call themselves otherwise than the plan does: the first node goes back by itself.
@@ -87,26 +92,42 @@ async fn wrong_version(cluster: &mut Cluster, misnamed: &Release) -> Result<Act,
         "a plan that expects {} of a binary that is {}: {first} goes back by itself",
         misnamed.version, before.version
     );
-    run(cluster, "d", title, misnamed, expected).await
+    run(cluster, "d", title, misnamed, expected, &[]).await
 }
 
-/// The same kind of roll with nothing left to balancers to notice it in time.
-async fn control(cluster: &mut Cluster, again: &Release) -> Result<Act, Error> {
+/// The same kind of roll without the time for balancers to notice. A drain still waits until nobody is
+/// connected, which under load is not before the balancer has noticed: `drain` shortens that wait too.
+async fn control(
+    cluster: &mut Cluster,
+    name: &'static str,
+    drain: Option<Millis>,
+    again: &Release,
+) -> Result<Act, Error> {
     let before = cluster.installed.clone();
     let expected = Expected {
         failures: Failures::Shown,
         ..expected(cluster, again, &before, "Completed")
     };
-    let title = format!(
+    let mut title = format!(
         "control: other bits of {}, rolled out with drain_grace = 0",
         again.version
     );
-    let usual = cluster.tools.timings.drain_grace;
-    cluster.tools.timings.drain_grace = Millis(0);
-    let act = run(cluster, "e", title, again, expected).await;
-    cluster.tools.timings.drain_grace = usual;
+    let mut deadlines = vec![("drain_grace", Millis(0))];
+    if let Some(drain) = drain {
+        // Writing to a string cannot fail.
+        let _ = write!(title, " and drain_timeout = {drain}");
+        deadlines.push(("drain", drain));
+    }
+    let act = run(cluster, name, title, again, expected, &deadlines).await;
     cluster.installed = again.clone();
     act
+}
+
+fn expected(cluster: &Cluster, release: &Release, other: &Release, status: &str) -> Expected {
+    Expected {
+        rate_min_per_s: RATE_MIN_PER_S,
+        ..acts::expected(cluster, release, other, status)
+    }
 }
 
 async fn run(
@@ -115,9 +136,13 @@ async fn run(
     title: String,
     release: &Release,
     expected: Expected,
+    deadlines: &[(&str, Millis)],
 ) -> Result<Act, Error> {
     let (served, url) = cluster.serve(release).await?;
-    let plan = body(cluster, &served, &url, OnNodeFailure::default());
+    let mut plan = body(cluster, &served, &url, OnNodeFailure::default());
+    for (deadline, value) in deadlines {
+        plan["strategy"]["deadlines"][deadline] = json!(value);
+    }
     let script = Script {
         name,
         title,

@@ -91,10 +91,10 @@ impl Drop for Haproxy {
     }
 }
 
-/// Nothing that hides a failure: no retries, no second server for a request. Intervals are HAProxy's
-/// defaults (2 s, 3 falls, 2 rises), so that the product's default waits are what is tried. A connection
-/// to a server serves one request: a drain also waits for connections to end, and with none kept open
-/// `drain_grace` stands alone, in the control run too.
+/// Nothing that hides a failure: no retries, no second server for a request. Health is looked
+/// at by HAProxy's defaults (2 s, 3 falls, 2 rises), the agents more seldom: 5 s is about the slowest
+/// that the product's default `drain_grace` covers. A connection to a server serves one request: a drain
+/// also waits for connections to end, and open ones that idle would stand in for `drain_grace`.
 fn configuration(cluster: &Cluster, port: &Port, socket: &Path) -> String {
     let mut text = format!(
         "global\n    stats socket {} mode 600 level user\n\
@@ -110,7 +110,7 @@ fn configuration(cluster: &Cluster, port: &Port, socket: &Path) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "    server {} {} check agent-check agent-port {}",
+            "    server {} {} check agent-check agent-inter 5s agent-port {}",
             host.name,
             host.ports.database.address(),
             host.ports.agent_check.number
