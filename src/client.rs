@@ -124,16 +124,19 @@ impl Client {
         }
         match self.ask_around(path).await {
             Err(Error::Refused(refused)) if refused.is_leaderless() => {
-                let mut leaderless = self
-                    .leaderless
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                *leaderless = Some(Instant::now());
-                drop(leaderless);
+                self.note_leaderless();
                 self.call(Method::GET, &local, None, None).await
             }
             outcome => outcome,
         }
+    }
+
+    fn note_leaderless(&self) {
+        let mut leaderless = self
+            .leaderless
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *leaderless = Some(Instant::now());
     }
 
     fn was_leaderless(&self) -> bool {

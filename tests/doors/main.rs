@@ -14,6 +14,7 @@ mod scene;
 mod stranger;
 #[path = "../support/mod.rs"]
 mod support;
+mod sweep;
 
 use aegis_updates::http::refused;
 use aegis_updates::machine::refusal::{Door, Refusal};

@@ -81,7 +81,9 @@ fn entered(
     step: Step,
 ) -> Result<(), Refusal> {
     let (node, generation) = (seen.node.clone(), seen.generation);
-    if in_motion(state, plan, &node) {
+    // A step of another goal moves nothing; that the host took it is recorded all the same.
+    let fits = progress(state, plan, &node).is_ok_and(|node| node.status.enter(step).is_ok());
+    if fits && in_motion(state, plan, &node) {
         move_node(state, context, plan, &node, |status| status.enter(step))?;
     }
     context.facts.push(Fact::StepEntered {
@@ -142,23 +144,28 @@ fn answered(
     if !in_motion(state, plan, name) {
         return Ok(());
     }
-    let rolling_back = matches!(
-        progress(state, plan, name)?.status,
-        Status::RollingBack { .. }
-    );
+    let status = &progress(state, plan, name)?.status;
+    let rolling_back = matches!(status, Status::RollingBack { .. });
+    let (stages, is_in_hand) = (status.staged().is_ok(), status.give_back().is_ok());
     match &answered.answer {
-        Answer::Staged => move_node(state, context, plan, name, |status| status.staged()),
+        Answer::Staged if stages => move_node(state, context, plan, name, |status| status.staged()),
         Answer::AlreadyThere | Answer::Updated { .. } if !rolling_back => {
             arrived(state, context, seen, plan)
         }
         Answer::RolledBack { .. } if rolling_back => went_back(state, context, seen, plan),
-        Answer::GivenBack { .. } | Answer::StoodDown if !rolling_back => {
+        Answer::GivenBack { .. } | Answer::StoodDown if is_in_hand => {
             move_node(state, context, plan, name, |status| status.give_back())
         }
         // A rollback that was given back, stood down or found the node healthy is taken again.
-        Answer::GivenBack { .. } | Answer::StoodDown | Answer::Recovered => Ok(()),
+        Answer::GivenBack { .. } | Answer::StoodDown if rolling_back => Ok(()),
+        Answer::Recovered => Ok(()),
         Answer::Failed { class, detail, .. } => fail(state, context, plan, name, *class, detail),
-        Answer::AlreadyThere | Answer::Updated { .. } | Answer::RolledBack { .. } => {
+        Answer::Staged
+        | Answer::AlreadyThere
+        | Answer::Updated { .. }
+        | Answer::RolledBack { .. }
+        | Answer::GivenBack { .. }
+        | Answer::StoodDown => {
             let detail = format!("{name} answered {} to another goal", answered.answer.name());
             fail(state, context, plan, name, Class::VersionMismatch, &detail)
         }
