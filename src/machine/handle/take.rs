@@ -234,7 +234,7 @@ fn others_are_known(state: &State, plan: &Plan, take: &Take) -> Result<(), Refus
         let skipped = matches!(status, Some(progress::Status::Skipped { .. }));
         match seen_healthy(take, &node.name) {
             Some(true) => false,
-            Some(false) => !skipped && !(sick && status.is_some()),
+            Some(false) => !(skipped || sick && status.is_some()),
             None => !skipped,
         }
     };
