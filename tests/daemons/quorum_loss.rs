@@ -35,7 +35,7 @@ const BEYOND: Duration = Duration::from_secs(2);
 
 /// What happens to the other daemons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub enum Fate {
     Killed,
     Frozen,
 }
@@ -155,7 +155,7 @@ fn subject(cluster: &Cluster, roll: &Roll, stand: &Stand) -> Subject {
     }
 }
 
-async fn take_away(cluster: &mut Cluster, names: &[String], fate: Fate) {
+pub async fn take_away(cluster: &mut Cluster, names: &[String], fate: Fate) {
     let pids = names
         .iter()
         .map(|name| cluster.host(name).unwrap().daemon_pid().unwrap());
@@ -173,7 +173,7 @@ async fn take_away(cluster: &mut Cluster, names: &[String], fate: Fate) {
     }
 }
 
-async fn bring_back(cluster: &mut Cluster, names: &[String], fate: Fate) {
+pub async fn bring_back(cluster: &mut Cluster, names: &[String], fate: Fate) {
     for name in names {
         match fate {
             Fate::Killed => cluster.start_daemon(name).unwrap(),
@@ -207,14 +207,19 @@ async fn serves_again(
     })
     .await;
     let served = lost.elapsed();
-    let probe = cluster.host(name).unwrap().ports.probes.address();
     let within = timings.verify.as_duration() + timings.rejoin.as_duration();
-    wait_until(within, "its host says ready", async || {
+    says(cluster, name, StatusCode::OK, within).await;
+    served
+}
+
+/// Waits until the host's `/ready` answers so.
+pub async fn says(cluster: &Cluster, name: &str, ready: StatusCode, within: Duration) {
+    let probe = cluster.host(name).unwrap().ports.probes.address();
+    wait_until(within, &format!("{name} says {ready}"), async || {
         let answer = wire::get(&probe, "/ready", PATIENCE).await;
-        matches!(answer, Ok((StatusCode::OK, _)))
+        matches!(answer, Ok((status, _)) if status == ready)
     })
     .await;
-    served
 }
 
 fn healthy(observer: &Observer, name: &str) -> bool {

@@ -18,7 +18,7 @@ use crate::support::wait::wait_for;
 
 /// An operator's time to say no, which nobody uses here.
 const NOTICE: &str = "2s";
-const NAMES: [&str; 3] = ["n1", "n2", "n3"];
+pub const NAMES: [&str; 3] = ["n1", "n2", "n3"];
 
 /// Who is who while one node is updated and the next is in hand; whose daemon leads may change any time.
 #[derive(Debug, Clone)]
