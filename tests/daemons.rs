@@ -18,10 +18,10 @@ mod callers;
 #[path = "daemons/rolls.rs"]
 mod rolls;
 
-#[path = "daemons/given_back.rs"]
-mod given_back;
 #[path = "daemons/databases_lost.rs"]
 mod databases_lost;
+#[path = "daemons/given_back.rs"]
+mod given_back;
 #[path = "daemons/quorum_loss.rs"]
 mod quorum_loss;
 

@@ -56,6 +56,11 @@ fn react(state: &mut State, context: &mut Context<'_>, plan: &Plan) -> Result<()
             plan.fail(format!("{name}: {class}: {detail}"))
         });
     }
+    if plan.notice_until_run_ms.is_some() {
+        // Everything is taken back when the notice ends, unless an operator says no: one node's failure
+        // must not make less of it.
+        return Ok(());
+    }
     let turn = |scope| Turn {
         scope,
         class,
@@ -68,7 +73,7 @@ fn react(state: &mut State, context: &mut Context<'_>, plan: &Plan) -> Result<()
         )),
         OnNodeFailure::Pause if plan.status == Status::InProgress => {
             return move_plan(state, context, plan.id, |plan| {
-                plan.pause(plan.notice_until_run_ms.is_some())?;
+                plan.pause(false)?;
                 plan.detail = Some(format!("paused: {name} failed: {class}: {detail}"));
                 Ok(())
             });

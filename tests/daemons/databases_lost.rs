@@ -50,7 +50,12 @@ async fn two_databases_down_for_longer_than_the_grace_take_everything_back() {
         "{losses:?}"
     );
 
-    assert_eq!(roll.end().await, "RolledBack", "{losses:?}");
+    assert_eq!(
+        roll.end().await,
+        "RolledBack",
+        "{:#?}",
+        roll.facts().collect::<Vec<_>>()
+    );
     all_run(&cluster, &observer, &roll.old).await;
     back_by_plan(&roll, &stand);
 }

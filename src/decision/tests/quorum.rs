@@ -3,7 +3,8 @@
 use super::table::{GRACE_MS, Table, name};
 use crate::base::duration::Millis;
 use crate::machine::command::Command;
-use crate::plans::plan::{Direction, Status};
+use crate::plans::plan::{Direction, Scope, Status};
+use crate::plans::strategy::OnNodeFailure;
 
 const LATE: u64 = GRACE_MS + 1;
 
@@ -92,6 +93,34 @@ fn an_updated_node_that_stays_ill_fails_but_not_while_the_quorum_is_being_lost()
         table.decide().proposal,
         Some(Command::FailNode { .. })
     ));
+}
+
+#[test]
+fn a_node_that_fails_during_the_notice_narrows_nothing() {
+    let strategies = [OnNodeFailure::RollbackNode, OnNodeFailure::RollbackAll];
+    for strategy in strategies.into_iter().chain([OnNodeFailure::Pause]) {
+        let mut table = Table::of(3);
+        table.update([2, 3]);
+        table.plan().strategy.on_node_failure = strategy;
+        table.plan().notice_until_run_ms = Some(2_000);
+        let grace = table.plan().strategy.deadlines.health_grace;
+        table.sicken(2, grace.0 + 1);
+        let failed = table.decide().proposal;
+        assert!(
+            matches!(failed, Some(Command::FailNode { .. })),
+            "{failed:?}"
+        );
+        table.commit(failed.unwrap());
+        let noticed = (
+            table.plan().status.clone(),
+            table.plan().notice_until_run_ms,
+        );
+        assert_eq!(noticed, (Status::InProgress, Some(2_000)), "{strategy:?}");
+        table.commit(Command::Tick { previous_ms: 1 });
+        let turned = table.plan().turn.clone().map(|turn| turn.scope);
+        assert_eq!(turned, Some(Scope::All), "{strategy:?}");
+        assert_eq!(table.plan().status, Status::RollingBack);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::access::principal::Principal;
 use crate::base::digest::Digest;
 use crate::base::duration::Millis;
 use crate::base::ids::{Generation, MemberId, NodeName, PlanId};
@@ -9,8 +10,10 @@ use crate::decision::decide::{Decision, decide};
 use crate::fleet::node::{Node, Slot};
 use crate::fleet::observation::Database;
 use crate::fleet::view::{ClusterView, Heard, Host, Sample, Voter};
+use crate::machine::apply::apply;
 use crate::machine::command::{Command, Settings};
 use crate::machine::state::{Cluster, State, Term};
+use crate::machine::submission::{Position, Submission};
 use crate::plans::plan::{Plan, Scope, Status, Turn};
 use crate::plans::progress::{self, Progress};
 use crate::plans::spec::{Binary, Kind, Release};
@@ -71,6 +74,27 @@ impl Table {
 
     pub fn decide(&self) -> Decision {
         decide(&self.state, &self.view)
+    }
+
+    /// The leader's own command comes to be applied, a second after the last.
+    pub fn commit(&mut self, command: Command) {
+        let position = Position {
+            index: self.state.head.applied + 1,
+            term: TERM,
+            leader: MemberId(1),
+        };
+        let submission = Submission {
+            elapsed_ms: 1_000,
+            wall_ms: 1_795_000_000_000,
+            actor: Principal::Member {
+                member: MemberId(1),
+            },
+            reason: None,
+            request: None,
+            command,
+        };
+        let outcome = apply(&mut self.state, position, &submission);
+        assert!(outcome.result.is_ok(), "{:?}", outcome.result);
     }
 
     /// The node that is taken now; `None` when the proposal is something else, or nothing.
