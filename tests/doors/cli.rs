@@ -1,14 +1,16 @@
 //! The command line at a real member: whose right it uses, how it ends, and that a reader who goes away
 //! early ends its words quietly.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 
 use aegis_updates::access::principal::Role;
+use aegis_updates::plans::strategy::Strategy;
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use super::rig::Rig;
-use super::scene::secret_of;
+use super::scene::{secret_of, spec};
 
 /// How a run ended, and what it said.
 struct Ended {
@@ -127,6 +129,38 @@ async fn every_way_to_fail_has_its_own_status_and_says_what_to_do() {
     assert_eq!(whole.status, 0, "{}", whole.err);
     let whole: serde_json::Value = serde_json::from_str(&whole.out).unwrap();
     assert_eq!(whole["leader"], "node-1");
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_that_is_left_says_that_the_plan_goes_on() {
+    let rig = Rig::running().await;
+    let operator = Operator::new(&rig);
+    let secret = secret_of(Role::Viewer);
+    let viewer = [("AEGIS_UPDATES_TOKEN", secret.as_str())];
+    let late = operator.run(&["watch", "--timeout", "1s"], &viewer).await;
+    assert_eq!(late.status, 6, "{}", late.err);
+    assert!(late.err.contains("the plan goes on"), "{}", late.err);
+
+    // It names no plan: the live one is meant, though a newer one waits.
+    rig.create(spec(None, Strategy::default())).await;
+    let mut command = operator.command(&["watch"], &viewer);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let left = tokio::task::spawn_blocking(move || {
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        // What happened so far is told at once; then Ctrl-C.
+        let first = lines.next().unwrap().unwrap();
+        let pid = Pid::from_child(&child);
+        rustix::process::kill_process(pid, Signal::INT).unwrap();
+        let rest: Vec<_> = lines.map(Result::unwrap).collect();
+        (child.wait().unwrap(), first, rest.join("\n"))
+    });
+    let (status, first, rest) = left.await.unwrap();
+    assert!(first.contains("plan InProgress"), "{first}");
+    assert_eq!(status.code(), Some(6), "{rest}");
+    assert!(rest.contains("detached; the plan goes on"), "{rest}");
+    assert!(rest.contains("watch p-1"), "{rest}");
     rig.end().await;
 }
 
