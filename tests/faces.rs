@@ -160,6 +160,27 @@ async fn the_first_seed_s_shapes() {
 }
 
 #[tokio::test]
+async fn a_plan_offers_only_what_would_be_accepted() {
+    let face = Face::new();
+    face.admin("POST", "/plan", &plan_body()).await;
+    let offered = async || {
+        let shown = face.admin("GET", "/status/p-1", &json!({})).await;
+        shown.body["plan"]["next"].clone()
+    };
+    assert_eq!(
+        offered().await,
+        json!(["plan execute p-1", "plan cancel p-1"])
+    );
+    let cancelled = face.admin("POST", "/plans/p-1/cancel", &json!({})).await;
+    assert_eq!(cancelled.status, StatusCode::OK, "{}", cancelled.body);
+    assert_eq!(
+        offered().await,
+        json!([]),
+        "no node ever ran what it brings"
+    );
+}
+
+#[tokio::test]
 async fn a_key_makes_a_write_repeatable_and_another_body_is_refused() {
     let face = Face::new();
     let body = plan_body().to_string();

@@ -52,10 +52,7 @@ pub async fn serve(args: ServeArgs) -> Exit {
     };
     match daemon::serve(config, options).await {
         Ok(()) => Exit::Reached,
-        Err(error) => {
-            tracing::error!(%error, "the daemon ends");
-            failed(exit_of(&error), error)
-        }
+        Err(error) => failed(exit_of(&error), error),
     }
 }
 

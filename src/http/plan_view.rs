@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::when::rfc3339;
+use crate::machine::handle::rollback;
 use crate::machine::state::State;
 use crate::plans::plan::{Direction, Plan, Status};
 use crate::plans::progress::{self, Progress};
@@ -45,7 +46,7 @@ pub fn plan(plan: &Plan, state: &State) -> Value {
         "detail": plan.detail,
         "versions": versions(plan, state),
         "mixed": plan.status.is_final() && versions(plan, state).len() > 1,
-        "next": next(plan),
+        "next": next(plan, state),
     })
 }
 
@@ -102,7 +103,7 @@ const fn direction(direction: Direction) -> &'static str {
 }
 
 /// Commands that make sense now, as a person types them.
-fn next(plan: &Plan) -> Vec<String> {
+fn next(plan: &Plan, state: &State) -> Vec<String> {
     let id = plan.id;
     match &plan.status {
         Status::Pending => vec![format!("plan execute {id}"), format!("plan cancel {id}")],
@@ -113,12 +114,25 @@ fn next(plan: &Plan) -> Vec<String> {
                 format!("plan pause {id}"),
             ]
         }
+        Status::Paused {
+            of: Direction::Back,
+            ..
+        } => vec![format!("plan resume {id}")],
+        Status::Paused {
+            quorum_lost: true, ..
+        } => vec![
+            format!("plan resume {id} --forward"),
+            format!("plan resume {id} --rollback"),
+            format!("plan cancel {id}"),
+        ],
         Status::Paused { .. } => vec![
             format!("plan resume {id}"),
             format!("rollback {id}"),
             format!("plan cancel {id}"),
         ],
-        Status::Completed | Status::Failed | Status::Cancelled => vec![format!("rollback {id}")],
-        Status::RolledBack => Vec::new(),
+        Status::Completed | Status::Failed | Status::Cancelled | Status::RolledBack => {
+            let back = !rollback::targets(state, plan).is_empty();
+            back.then(|| format!("rollback {id}")).into_iter().collect()
+        }
     }
 }

@@ -126,7 +126,7 @@ fn take_back(
 }
 
 /// The nodes that run what the old plan put there, with where each goes back to.
-fn targets(state: &State, old: &Plan) -> BTreeMap<NodeName, Binary> {
+pub fn targets(state: &State, old: &Plan) -> BTreeMap<NodeName, Binary> {
     let goes_back = |(name, progress): (&NodeName, &Progress)| {
         let node = state.nodes.get(name)?;
         let target = progress.rollback_target.clone()?;
