@@ -73,11 +73,12 @@ impl Cell {
         let starts = match (self.victim, self.step) {
             (Victim::Daemon, _) => 1..=1,
             (Victim::Database | Victim::Both, step) => match step {
-                Step::Staging => 2..=2,
-                // A database that is down has nothing to drain, so the next start may be the plan's own.
-                // And the fact travels while the host goes on: the blow may fall on the old process
-                // before or during its stop, or on the new one.
-                Step::Draining
+                // A node that is down is taken first, and a database that is down has nothing to drain: the
+                // next start may be the plan's own, before the resident parent's pause is over. And the fact
+                // travels while the host goes on: the blow may fall on the old process before or during its
+                // stop, or on the new one.
+                Step::Staging
+                | Step::Draining
                 | Step::Flushing
                 | Step::BackingUp
                 | Step::Swapping

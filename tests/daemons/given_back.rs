@@ -7,6 +7,7 @@ use aegis_updates::demo::releases::Recipe;
 use aegis_updates::demo::timings::Timings;
 use aegis_updates::plans::progress::Step;
 use hyper::StatusCode;
+use tokio::time::Instant;
 
 use crate::quorum_loss::{Fate, bring_back, says, take_away};
 use crate::rolls::{NAMES, Roll, all_run};
@@ -33,12 +34,19 @@ async fn a_drained_node_is_put_back_by_its_own_host() {
     let before = lives();
     let others = [stand.updated.clone(), stand.last.clone()];
     take_away(&mut cluster, &others, Fate::Frozen).await;
+    let lost = Instant::now();
     says(&cluster, in_hand, StatusCode::OK, BEGIN_WAIT.as_duration()).await;
+    println!("back in traffic {:?} after the loss", lost.elapsed());
     assert_eq!(lives(), before, "a database was restarted");
     bring_back(&mut cluster, &others, Fate::Frozen).await;
 
     // It took longer than the grace: the one that was updated goes back, the one in hand never left.
-    assert_eq!(roll.end().await, "RolledBack", "{:?}", roll.losses());
+    assert_eq!(
+        roll.end().await,
+        "RolledBack",
+        "{:#?}",
+        roll.facts().collect::<Vec<_>>()
+    );
     all_run(&cluster, &observer, &roll.old).await;
     let starts = |name: &String| observer.record().starts(name, roll.from_ms);
     let starts = [&stand.updated, in_hand, &stand.last].map(starts);
