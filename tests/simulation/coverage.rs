@@ -130,6 +130,9 @@ impl Coverage {
     }
 }
 
+/// Travelled only when more reports wait than a host keeps; `scenarios::overtaken` goes there.
+const BEYOND_SEEDS: (&str, &str) = ("Pending", "Updated");
+
 /// Edges of a status machine that no seed travelled. Two events between the same two statuses count as one,
 /// since a fact names the statuses only.
 fn untravelled(
@@ -138,7 +141,9 @@ fn untravelled(
     met: &BTreeMap<(String, String), u64>,
 ) -> Vec<String> {
     let travelled = |from: &str, to: &str| met.contains_key(&(from.to_owned(), to.to_owned()));
-    let missing = edges.iter().filter(|(from, _, to)| !travelled(from, to));
+    let missing = edges
+        .iter()
+        .filter(|(from, _, to)| (*from, *to) != BEYOND_SEEDS && !travelled(from, to));
     missing
         .map(|(from, event, to)| format!("{machine}: {from} -{event}-> {to}: never"))
         .collect()

@@ -155,7 +155,15 @@ impl World {
             Fault::HostGone => self.host_gone(victim),
             Fault::Partition => self.split(now + long),
             Fault::OneWayCut => self.cut_one_way(victim, now + long),
-            Fault::MemberLags => self.member_mut(victim).lags_until_ms = now + short,
+            Fault::MemberLags => {
+                // Long enough, at times, to be called late for what it never saw.
+                let lag = if self.random.percent(40) {
+                    short * 25
+                } else {
+                    short
+                };
+                self.member_mut(victim).lags_until_ms = now + lag;
+            }
             Fault::SlowCommits => self.slow_until_ms = now + short,
             Fault::SlowDisk => self.slow_disk_until_ms = now + long,
             Fault::OriginDown => self.origin_down_until_ms = now + long,

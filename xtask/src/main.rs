@@ -2,6 +2,7 @@
 //! nothing native, so that it can prepare a machine on which nothing else builds yet.
 
 mod aegis;
+mod canaries;
 mod demo;
 mod matrix;
 mod setup;
@@ -22,6 +23,7 @@ const USAGE: &str = "\
 usage: cargo xtask <verb> [arguments]
   test    set up, then format, lints and every test of the workspace, counted per net
   simulate [--seeds N] [--from N] [--trace LINES]: the simulation, seed by seed
+  canaries [NAME …]: plant each bug of tests/simulation/planted, and see which seed catches it
   demo    set up, build, and run `aegis-updates demo` with the arguments that follow
   matrix  set up, then every cell of the crash matrix on real daemons (most of an hour)
   aegis   set up, then the real aegis-server 0.2.6 and 0.3.0 behind HAProxy (builds both once)
@@ -46,6 +48,7 @@ fn dispatched(arguments: &[String]) -> Result<(), Failure> {
             "aegis" => aegis::verb(rest),
             "matrix" => matrix::verb(rest),
             "setup" => setup::verb(rest),
+            "canaries" => canaries::verb(rest),
             "simulate" => simulate::verb(rest),
             "help" | "--help" | "-h" => {
                 println!("{USAGE}");

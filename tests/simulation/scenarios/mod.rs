@@ -4,10 +4,17 @@ mod bad_release;
 mod change_of_leader;
 mod clocks;
 mod outages;
+mod overtaken;
 mod plain_roll;
 mod stale_evidence;
 
+use aegis_updates::access::principal::Principal;
 use aegis_updates::base::ids::MemberId;
+use aegis_updates::machine::apply::apply;
+use aegis_updates::machine::command::Command;
+use aegis_updates::machine::refusal::Refusal;
+use aegis_updates::machine::state::State;
+use aegis_updates::machine::submission::{Position, Submission};
 use aegis_updates::plans::plan::Status;
 use aegis_updates::plans::progress::{self, Step};
 
@@ -65,6 +72,29 @@ fn starts(world: &World) -> Vec<usize> {
             .map_or(0, |seen| seen.starts.len())
     };
     (1..=world.members.len() as u64).map(count).collect()
+}
+
+/// Applies one entry of the state's own leader.
+fn by_the_leader(state: &mut State, command: Command) -> Result<(), Refusal> {
+    let member = state.head.term.leader.expect("somebody leads");
+    by(state, member, command)
+}
+
+fn by(state: &mut State, member: MemberId, command: Command) -> Result<(), Refusal> {
+    let position = Position {
+        index: 100_000,
+        term: state.head.term.number,
+        leader: state.head.term.leader.expect("somebody leads"),
+    };
+    let submission = Submission {
+        elapsed_ms: 0,
+        wall_ms: 0,
+        actor: Principal::Member { member },
+        reason: Some("a reason".to_owned()),
+        request: None,
+        command,
+    };
+    apply(state, position, &submission).result.map(|_| ())
 }
 
 fn story(world: &World) -> String {

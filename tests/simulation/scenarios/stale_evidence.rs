@@ -1,18 +1,15 @@
 //! SPEC §4: a take rests on the evidence that it recorded. What moved between decision and entry is judged anew
 //! when the entry is applied.
 
-use aegis_updates::access::principal::Principal;
 use aegis_updates::base::ids::NodeName;
 use aegis_updates::fleet::intent::Evidence;
-use aegis_updates::machine::apply::apply;
 use aegis_updates::machine::command::{Command, Purpose, Take};
 use aegis_updates::machine::refusal::Refusal;
 use aegis_updates::machine::state::State;
-use aegis_updates::machine::submission::{Position, Submission};
 use aegis_updates::plans::gates::Gate;
 use aegis_updates::plans::progress::Status;
 
-use super::{PLAN_MS, story, three};
+use super::{PLAN_MS, by_the_leader, story, three};
 
 /// Found by seed 412: a rollback was decided while its node held a slot, for which no count is asked; the slot
 /// was freed, and the entry passed as a take of its own with one healthy database beside it.
@@ -41,7 +38,7 @@ fn a_rollback_decided_with_a_slot_is_counted_when_the_slot_is_gone() {
 fn turned(state: &State) -> State {
     let mut state = state.clone();
     let plan = state.live_plan().expect("it is live").id;
-    submit(&mut state, Command::Rollback { plan, nodes: None }).expect("a live plan turns");
+    by_the_leader(&mut state, Command::Rollback { plan, nodes: None }).expect("a live plan turns");
     for node in state.nodes.values_mut() {
         node.slot = None;
     }
@@ -65,23 +62,5 @@ fn judged(state: &State, node: &NodeName, healthy: &[&str]) -> Result<(), Refusa
         purpose: Purpose::Rollback { marked: false },
         evidence: evidence.collect(),
     };
-    submit(&mut state, Command::Take(take))
-}
-
-fn submit(state: &mut State, command: Command) -> Result<(), Refusal> {
-    let leader = state.head.term.leader.expect("somebody leads");
-    let position = Position {
-        index: 100_000,
-        term: state.head.term.number,
-        leader,
-    };
-    let submission = Submission {
-        elapsed_ms: 0,
-        wall_ms: 0,
-        actor: Principal::Member { member: leader },
-        reason: Some("a reason".to_owned()),
-        request: None,
-        command,
-    };
-    apply(state, position, &submission).result.map(|_| ())
+    by_the_leader(&mut state, Command::Take(take))
 }

@@ -19,7 +19,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use aegis_updates::agent::machine::{Failure, Gave, Input};
-use aegis_updates::base::ids::MemberId;
+use aegis_updates::base::ids::{MemberId, PlanId};
 use aegis_updates::decision::waiting::Wait;
 use aegis_updates::machine::command::Command;
 use aegis_updates::machine::image;
@@ -86,6 +86,7 @@ pub enum Event {
     Fault,
     FaultsEnd,
     Operator,
+    TurnBack(PlanId),
 }
 
 struct Scheduled {
@@ -260,6 +261,7 @@ impl World {
             Event::Fault => self.fault(),
             Event::FaultsEnd => self.faults_end(),
             Event::Operator => self.operator(),
+            Event::TurnBack(plan) => self.turn_back(plan),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A person at the keyboard: starts the plans, and now and then steers. Sees what a status page shows.
 
 use aegis_updates::access::principal::{Principal, Role};
-use aegis_updates::base::ids::{MemberId, NodeName};
+use aegis_updates::base::ids::{MemberId, NodeName, PlanId};
 use aegis_updates::base::limits::RECONNECT_GRACE;
 use aegis_updates::machine::command::{Change, Command};
 use aegis_updates::plans::plan::{Direction, Plan, Status};
@@ -121,6 +121,10 @@ impl World {
         self.says(what, Command::CreatePlan(spec));
     }
 
+    pub fn turn_back(&mut self, plan: PlanId) {
+        self.says("rollback", Command::Rollback { plan, nodes: None });
+    }
+
     fn retry(&mut self, plan: &Plan) {
         let stuck = |status: &progress::Status| {
             matches!(
@@ -134,6 +138,11 @@ impl World {
             .find(|(_, node)| stuck(&node.status))
             .map(|(name, _)| name.clone());
         if let Some(node) = found {
+            // A second thought, while the node is still to begin.
+            if self.random.percent(20) {
+                let gap = self.random.between(1, 300);
+                self.at_time(self.now + gap, Event::TurnBack(plan.id));
+            }
             self.says(
                 "retry",
                 Command::RetryNode {
