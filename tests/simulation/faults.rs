@@ -217,6 +217,13 @@ impl World {
         }
     }
 
+    /// Longer than any grace for health.
+    pub fn fall_ill(&mut self, id: MemberId) {
+        if self.faulty() {
+            self.sicken(id, self.now + 8_000);
+        }
+    }
+
     fn sicken(&mut self, id: MemberId, until_ms: u64) {
         if let Some(process) = &mut self.member_mut(id).host.process {
             process.sick_until_ms = until_ms;

@@ -85,7 +85,7 @@ pub struct Oracle {
     violation: Option<Violation>,
     removed: Vec<MemberId>,
     written_off: Option<MemberId>,
-    plan_ended: bool,
+    plan_ended: Option<PlanId>,
 }
 
 impl Oracle {
@@ -98,7 +98,7 @@ impl Oracle {
             violation: None,
             removed: Vec::new(),
             written_off: None,
-            plan_ended: false,
+            plan_ended: None,
         }
     }
 
@@ -205,11 +205,11 @@ impl Oracle {
                 Fact::SlotFreed { node, how } if how.contains("operator") => {
                     self.written_off = self.state.nodes.get(node).map(|node| node.member);
                 }
-                Fact::PlanStatus { to, .. }
+                Fact::PlanStatus { plan, to, .. }
                     if ["Completed", "Failed", "RolledBack", "Cancelled"]
                         .contains(&to.as_str()) =>
                 {
-                    self.plan_ended = true
+                    self.plan_ended = Some(*plan);
                 }
                 _ => {}
             }
@@ -224,7 +224,7 @@ impl Oracle {
         self.written_off.take()
     }
 
-    pub fn plan_ended(&mut self) -> bool {
+    pub fn plan_ended(&mut self) -> Option<PlanId> {
         std::mem::take(&mut self.plan_ended)
     }
 

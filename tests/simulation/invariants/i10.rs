@@ -2,6 +2,7 @@
 //! plan's version; `RolledBack` only if none is left on the new binary.
 
 use aegis_updates::base::digest::Digest;
+use aegis_updates::base::ids::PlanId;
 use aegis_updates::journal::fact::Fact;
 use aegis_updates::machine::state::State;
 use aegis_updates::plans::plan::{Plan, Status};
@@ -61,28 +62,22 @@ pub fn ended_truly(state: &State, plan: &Plan) -> Result<(), String> {
 }
 
 /// What the hosts really run when a plan has just ended.
-pub fn judge(world: &mut World) {
-    let found = world
-        .oracle
-        .state
-        .plans
-        .values()
-        .next_back()
-        .and_then(|plan| {
-            plan.nodes.keys().find_map(|name| {
-                let member = world
-                    .members
-                    .iter()
-                    .find(|member| member.name == *name && !member.removed)?;
-                let process = member.host.process.as_ref();
-                let target = plan.target_of(name)?;
-                let runs = Runs {
-                    installed: member.host.installed,
-                    says: process.map(super::super::world::host::Process::says_version),
-                };
-                really(plan, name.as_str(), &runs, target.digest, &target.version).err()
-            })
-        });
+pub fn judge(world: &mut World, ended: PlanId) {
+    let found = world.oracle.state.plans.get(&ended).and_then(|plan| {
+        plan.nodes.keys().find_map(|name| {
+            let member = world
+                .members
+                .iter()
+                .find(|member| member.name == *name && !member.removed)?;
+            let process = member.host.process.as_ref();
+            let target = plan.target_of(name)?;
+            let runs = Runs {
+                installed: member.host.installed,
+                says: process.map(super::super::world::host::Process::says_version),
+            };
+            really(plan, name.as_str(), &runs, target.digest, &target.version).err()
+        })
+    });
     if let Some(detail) = found {
         world.oracle.broken("I10", detail);
     }

@@ -87,6 +87,7 @@ pub enum Event {
     FaultsEnd,
     Operator,
     TurnBack(PlanId),
+    FallIll(MemberId),
 }
 
 struct Scheduled {
@@ -262,6 +263,7 @@ impl World {
             Event::FaultsEnd => self.faults_end(),
             Event::Operator => self.operator(),
             Event::TurnBack(plan) => self.turn_back(plan),
+            Event::FallIll(id) => self.fall_ill(id),
         }
     }
 
@@ -299,9 +301,9 @@ impl World {
         if let Some(written_off) = self.oracle.take_written_off() {
             self.truth.written_off(written_off);
         }
-        if self.oracle.plan_ended() {
-            i10::judge(self);
-            self.plan_ended();
+        if let Some(plan) = self.oracle.plan_ended() {
+            i10::judge(self, plan);
+            self.plan_ended(plan);
         }
         if let (Some((to, input)), Some(leader)) = (refused, self.log.leader) {
             self.answer(leader, to, input);
@@ -309,7 +311,7 @@ impl World {
     }
 
     /// I11's word on a rollback that ended by its deadline in the quiet phase.
-    fn plan_ended(&mut self) {
+    fn plan_ended(&mut self, plan: PlanId) {
         let quiet =
             self.now > self.setting.faults_end_ms + self.setting.strategy.rollback_deadline.0;
         let all_there = self
@@ -320,8 +322,7 @@ impl World {
             .oracle
             .state
             .plans
-            .values()
-            .next_back()
+            .get(&plan)
             .and_then(|plan| plan.detail.clone())
             .unwrap_or_default();
         if let Err(detail) = i11::overdue(&detail, quiet && all_there) {

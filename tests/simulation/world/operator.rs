@@ -43,6 +43,7 @@ impl World {
             && self.setting.operator_acts
             && self.random.percent(25)
         {
+            self.trouble_for_the_way_back();
             return self.says(
                 "rollback of a final plan",
                 Command::Rollback { plan, nodes: None },
@@ -105,6 +106,23 @@ impl World {
             52..=55 => self.create("second plan", 0),
             56..=60 => self.tidy_members(),
             _ => {}
+        }
+    }
+
+    /// A plan of kind rollback is seldom; what can go wrong in it is not left to chance alone: a member that never
+    /// sees it, or a database that falls ill once it is back.
+    fn trouble_for_the_way_back(&mut self) {
+        if !self.faulty() || !self.random.percent(30) {
+            return;
+        }
+        let Some(&victim) = self.random.pick(&self.present()) else {
+            return;
+        };
+        if self.random.percent(50) {
+            self.member_mut(victim).lags_until_ms = self.now + self.random.between(55, 90) * 1_000;
+        } else {
+            let gap = self.random.between(3_000, 20_000);
+            self.at_time(self.now + gap, Event::FallIll(victim));
         }
     }
 
