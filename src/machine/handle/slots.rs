@@ -1,10 +1,12 @@
 //! An operator's word about a slot or a drifted node.
 
-use crate::base::ids::NodeName;
+use crate::base::ids::{NodeName, PlanId};
 use crate::journal::fact::Fact;
 use crate::machine::apply::Context;
+use crate::machine::handle::edges::move_node;
 use crate::machine::refusal::Refusal;
 use crate::machine::state::{Reply, State};
+use crate::plans::progress::{Progress, Status};
 
 /// Frees a slot whose host cannot answer. It gives a new generation, so that a host that comes back
 /// after all does nothing more for the old one.
@@ -25,6 +27,7 @@ pub fn release(
     if !node.open.is_empty() && !host_is_off {
         return Err(Refusal::BeginOpen { node: name.clone() });
     }
+    let plan = node.slot.as_ref().map(|slot| slot.plan);
     let node = state.node_mut(name)?;
     node.generation = node.generation.next();
     node.intent = None;
@@ -35,7 +38,30 @@ pub fn release(
         node: name.clone(),
         how: "released by an operator".to_owned(),
     });
+    if let Some(plan) = plan {
+        put_back_unbegun(state, context, plan, name)?;
+    }
     Ok(Reply::Done)
+}
+
+/// Nothing was ever begun there, and nobody will say so any more: the node is where it was before its take. A
+/// plan that goes back would else wait for it.
+fn put_back_unbegun(
+    state: &mut State,
+    context: &mut Context<'_>,
+    plan: PlanId,
+    name: &NodeName,
+) -> Result<(), Refusal> {
+    let waits = state.plans.get(&plan).is_some_and(|plan| {
+        let node = plan.nodes.get(name);
+        let unbegun =
+            |node: &Progress| matches!(node.status, Status::Updating { .. }) && !node.begun;
+        plan.status.is_live() && node.is_some_and(unbegun)
+    });
+    if waits {
+        move_node(state, context, plan, name, |status| status.give_back())?;
+    }
+    Ok(())
 }
 
 pub fn clear_drift(

@@ -6,6 +6,7 @@ mod clocks;
 mod outages;
 mod overtaken;
 mod plain_roll;
+mod released;
 mod stale_evidence;
 
 use aegis_updates::access::principal::Principal;
