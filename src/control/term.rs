@@ -11,8 +11,6 @@ use super::clock::idle_ms;
 use super::replica::{Replica, Unwritten};
 use crate::base::limits::TICK_INTERVAL;
 use crate::machine::command::Command;
-use crate::machine::state::State;
-use crate::plans::plan::Status;
 
 /// A proposal of the leader's own is given up after this and decided anew.
 pub const PROPOSAL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -94,7 +92,7 @@ async fn one_tick(replica: &Replica, previous: Took, due_ms: u64) -> Took {
     let Some(term) = replica.opened_term() else {
         return Took::default();
     };
-    if !waits_for_run(&replica.state()) {
+    if !replica.state().waits_for_run() {
         return Took { term, ms: 0 };
     }
     let (told_ms, due_ms) = match previous.term == term {
@@ -144,17 +142,6 @@ const fn untold(total_ms: u64, told_ms: u64) -> u64 {
 
 fn boot_ms(replica: &Replica) -> u64 {
     replica.clock().now().boottime_ms
-}
-
-/// A deadline in `run` time is pending: a plan moves, a notice runs, or a node is in hand.
-fn waits_for_run(state: &State) -> bool {
-    let Some(plan) = state.live_plan() else {
-        return false;
-    };
-    let moving = matches!(plan.status, Status::InProgress | Status::RollingBack);
-    moving
-        || plan.notice_until_run_ms.is_some()
-        || state.nodes.values().any(|node| node.slot.is_some())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::handle;
 use super::refusal::Refusal;
 use super::settle::settle;
 use super::state::{Part, Reply, Request, State, Term};
-use super::submission::{Position, Submission};
+use super::submission::{Position, RequestKey, Submission};
 use crate::access::principal::Principal;
 use crate::base::ids::MemberId;
 use crate::base::limits::{REASON_LENGTH_MAX, REQUEST_KEY_TTL, REQUEST_KEYS_MAX, RUN_STEP_MAX};
@@ -29,7 +29,7 @@ pub struct Context<'a> {
 }
 
 /// Applies one submission: a reply or a refusal, and the facts it recorded. A refusal changes nothing
-/// but the clock.
+/// but the clock, and what the silence before the entry tells.
 pub fn apply(state: &mut State, position: Position, submission: &Submission) -> Outcome {
     let Submission {
         elapsed_ms,
@@ -39,6 +39,8 @@ pub fn apply(state: &mut State, position: Position, submission: &Submission) -> 
         request,
         command,
     } = submission;
+    // As the entry before left it: from there on a tick was due each second.
+    let awaited = state.waits_for_run();
     state.head.clock.run_ms += (*elapsed_ms).min(RUN_STEP_MAX.0);
     state.head.clock.wall_ms = state.head.clock.wall_ms.max(*wall_ms);
     enter_term(state, position);
@@ -50,29 +52,17 @@ pub fn apply(state: &mut State, position: Position, submission: &Submission) -> 
     };
     if let Some(request) = request {
         forget_old_requests(state);
-        if let Some(known) = state.requests.get(&(actor.clone(), request.key.clone())) {
-            let result = if known.key.body == request.body {
-                known.result.clone()
-            } else {
-                Err(Refusal::KeyReused {
-                    key: request.key.clone(),
-                })
-            };
-            return Outcome {
-                result,
-                facts: Vec::new(),
-            };
-        }
-        if state.requests.len() >= REQUEST_KEYS_MAX {
-            return Outcome {
-                result: Err(Refusal::RequestTableFull {
-                    limit: REQUEST_KEYS_MAX,
-                }),
-                facts: Vec::new(),
-            };
+        if let Some(result) = remembered(state, actor, request) {
+            let facts = Vec::new();
+            return Outcome { result, facts };
         }
     }
-    let result = admit(state, reason.as_deref(), command)
+    let silence = match awaited && state.head.term.opened {
+        true => handle::term::judge_silence(state, &mut context, *elapsed_ms),
+        false => Ok(()),
+    };
+    let result = silence
+        .and_then(|()| admit(state, reason.as_deref(), command))
         .and_then(|()| dispatch(state, &mut context, command));
     match &result {
         Ok(_) => settle(state, &mut context),
@@ -93,6 +83,29 @@ pub fn apply(state: &mut State, position: Position, submission: &Submission) -> 
     }
     let facts = record(state, context);
     Outcome { result, facts }
+}
+
+/// What became of the same write before; `None` when it is new and there is room to remember it.
+fn remembered(
+    state: &State,
+    actor: &Principal,
+    request: &RequestKey,
+) -> Option<Result<Reply, Refusal>> {
+    if let Some(known) = state.requests.get(&(actor.clone(), request.key.clone())) {
+        let reused = || Refusal::KeyReused {
+            key: request.key.clone(),
+        };
+        let same = known.key.body == request.body;
+        return Some(if same {
+            known.result.clone()
+        } else {
+            Err(reused())
+        });
+    }
+    let full = Refusal::RequestTableFull {
+        limit: REQUEST_KEYS_MAX,
+    };
+    (state.requests.len() >= REQUEST_KEYS_MAX).then_some(Err(full))
 }
 
 /// The empty entry with which consensus opens a term.

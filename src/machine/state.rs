@@ -12,7 +12,7 @@ use crate::access::token::Token;
 use crate::base::digest::Digest;
 use crate::base::ids::{MemberId, NodeName, PlanId};
 use crate::fleet::node::Node;
-use crate::plans::plan::Plan;
+use crate::plans::plan::{Plan, Status};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
@@ -139,6 +139,18 @@ impl State {
     /// The plan that is live, if one is. At most one is: `execute` and `rollback` refuse a second.
     pub fn live_plan(&self) -> Option<&Plan> {
         self.plans.values().rfind(|plan| plan.status.is_live())
+    }
+
+    /// A deadline in `run` time is pending: a plan moves, a notice runs, or a node is in hand. Then a tick is
+    /// committed each second.
+    pub fn waits_for_run(&self) -> bool {
+        let Some(plan) = self.live_plan() else {
+            return false;
+        };
+        let moving = matches!(plan.status, Status::InProgress | Status::RollingBack);
+        moving
+            || plan.notice_until_run_ms.is_some()
+            || self.nodes.values().any(|node| node.slot.is_some())
     }
 
     pub fn plan(&self, id: PlanId) -> Result<&Plan, Refusal> {

@@ -33,14 +33,14 @@ async fn a_drained_node_is_put_back_by_its_own_host() {
     };
     let before = lives();
     let others = [stand.updated.clone(), stand.last.clone()];
-    take_away(&mut cluster, &others, Fate::Killed).await;
+    take_away(&mut cluster, &others, Fate::Frozen).await;
     let lost = Instant::now();
     let started = observer.record().starts(in_hand, roll.from_ms);
     assert_eq!(started, 0, "the loss came after the second begin");
     says(&cluster, in_hand, StatusCode::OK, BEGIN_WAIT.as_duration()).await;
     println!("back in traffic {:?} after the loss", lost.elapsed());
     assert_eq!(lives(), before, "a database was restarted");
-    bring_back(&mut cluster, &others, Fate::Killed).await;
+    bring_back(&mut cluster, &others, Fate::Frozen).await;
 
     // It took longer than the grace: the one that was updated goes back, the one in hand never left.
     assert_eq!(

@@ -56,10 +56,7 @@ async fn killed_for_shorter_than_the_grace_the_roll_goes_on() {
     play(Fate::Killed, Outage::Shorter).await;
 }
 
-/// A member that wakes appends what still lay in its connections when it froze; if it is elected then, the
-/// term's first entry reckons the outage from that append and tells too little (seen once in nine runs).
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "open: a woken follower that is elected may tell too short an outage, and the roll goes on"]
 async fn frozen_for_longer_than_the_grace_everything_goes_back() {
     play(Fate::Frozen, Outage::Longer).await;
 }

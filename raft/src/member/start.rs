@@ -50,6 +50,7 @@ impl Member {
             anonymous_join,
             addresses,
             faults,
+            store.disk.clock(),
         )
         .map_err(|error| StartError::Credentials(error.to_string()))?;
         let raft = core(config, &ends.network, &store, application).await?;

@@ -29,7 +29,7 @@ use super::quiet::Quiet;
 use super::wire::{self, InstallAnswer, Received};
 use crate::application::Node;
 use crate::encoding::{decode, encode};
-use crate::store::{Chunk, ImageFile, verify};
+use crate::store::{Chunk, HostClock, ImageFile, verify};
 use crate::types::{Covered, Elected, Types, Vote};
 
 /// One request of an image transfer: small enough to hold in memory, large enough to fill a link.
@@ -40,12 +40,14 @@ const CHUNK: usize = 1 << 20;
 pub(crate) struct Network {
     pub(super) dialer: Arc<Dialer>,
     pub(super) quiet: Arc<Quiet>,
+    pub(super) clock: Arc<dyn HostClock>,
 }
 
 /// Calls to one member on one lane.
 pub(crate) struct Link {
     dialer: Arc<Dialer>,
     quiet: Arc<Quiet>,
+    clock: Arc<dyn HostClock>,
     to: u64,
     lane: Lane,
 }
@@ -56,6 +58,7 @@ impl Network {
         Link {
             dialer: self.dialer.clone(),
             quiet: self.quiet.clone(),
+            clock: self.clock.clone(),
             to,
             lane,
         }
@@ -95,7 +98,7 @@ impl RaftNetworkV2<Types> for Link {
         } else {
             Kind::Append
         };
-        let ask = wire::AppendAsk::from(ask);
+        let ask = wire::AppendAsk::new(ask, self.clock.now().into());
         let answer: wire::AppendAnswer = self
             .ask(
                 kind,
@@ -181,6 +184,7 @@ impl Link {
         Link {
             dialer: self.dialer.clone(),
             quiet: self.quiet.clone(),
+            clock: self.clock.clone(),
             to: self.to,
             lane: Lane::Control,
         }

@@ -4,6 +4,7 @@ mod client;
 mod connections;
 mod dialer;
 mod faults;
+mod lateness;
 mod peer;
 mod quiet;
 mod routes;
@@ -32,6 +33,7 @@ pub(crate) use self::server::{Doors, serve};
 pub use self::wire::JOIN;
 pub(crate) use self::wire::ReadIndexAnswer;
 use crate::pki::{self, Credentials, Named};
+use crate::store::HostClock;
 use crate::types::Raft;
 
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -79,6 +81,7 @@ impl Ends {
         anonymous_join: bool,
         addresses: BTreeMap<u64, String>,
         faults: Option<Arc<dyn Faults>>,
+        clock: Arc<dyn HostClock>,
     ) -> Result<Self, pki::Error> {
         let (client, server) = tls::configurations(credentials, anonymous_join)?;
         let me = Named {
@@ -90,6 +93,7 @@ impl Ends {
             network: Network {
                 dialer,
                 quiet: Arc::default(),
+                clock,
             },
             server,
         })

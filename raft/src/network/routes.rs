@@ -18,6 +18,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use super::Body;
+use super::lateness::{Lateness, Stamp};
 use super::wire::{self, InstallAnswer, ReadIndexAnswer, Received};
 use crate::encoding::{decode, encode};
 use crate::store::{Chunk, Disk, Inbox, ReceiveError, Store};
@@ -35,6 +36,7 @@ pub(crate) struct Routes {
     heard: Heard,
     inbox: Inbox,
     disk: Arc<Disk>,
+    lateness: Mutex<Lateness>,
 }
 
 /// What a member id means here and now.
@@ -58,6 +60,7 @@ impl Routes {
             heard,
             inbox: store.inbox(),
             disk: store.disk.clone(),
+            lateness: Mutex::default(),
         }
     }
 
@@ -103,6 +106,7 @@ impl Routes {
     async fn append(&self, sender: u64, body: &[u8]) -> Answer {
         let ask: wire::AppendAsk = read(body)?;
         own(sender, &ask.ballot)?;
+        self.reckon(sender, &ask.sent);
         let answer = self
             .raft
             .append_entries(ask.try_into().map_err(malformed)?)
@@ -112,6 +116,13 @@ impl Routes {
             self.heard.mark();
         }
         write(&wire::AppendAnswer::from(answer))
+    }
+
+    /// What is appended next was sent that long ago.
+    fn reckon(&self, sender: u64, sent: &Stamp) {
+        let mut lateness = self.lateness.lock().unwrap_or_else(PoisonError::into_inner);
+        let late_ms = lateness.of(sender, sent, &self.disk.clock().now());
+        self.disk.arrives_late(late_ms);
     }
 
     async fn vote(&self, sender: u64, body: &[u8]) -> Answer {

@@ -7,6 +7,7 @@ use openraft::raft::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::lateness::Stamp;
 use crate::types::{Ballot, Covered, LogId, Position, Record, Types};
 
 /// Everything under it is Raft's and never reaches the product's handler.
@@ -41,6 +42,7 @@ pub(super) struct AppendAsk {
     previous: Option<Position>,
     records: Vec<Record>,
     committed: Option<Position>,
+    pub(super) sent: Stamp,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -174,8 +176,8 @@ impl From<VoteAnswer> for VoteResponse<Types> {
     }
 }
 
-impl From<AppendEntriesRequest<Types>> for AppendAsk {
-    fn from(ask: AppendEntriesRequest<Types>) -> Self {
+impl AppendAsk {
+    pub(super) fn new(ask: AppendEntriesRequest<Types>, sent: Stamp) -> Self {
         let AppendEntriesRequest {
             vote,
             prev_log_id,
@@ -187,6 +189,7 @@ impl From<AppendEntriesRequest<Types>> for AppendAsk {
             previous: position(prev_log_id),
             records: entries.into_iter().map(Record::from).collect(),
             committed: position(leader_commit),
+            sent,
         }
     }
 }
@@ -200,6 +203,7 @@ impl TryFrom<AppendAsk> for AppendEntriesRequest<Types> {
             previous,
             records,
             committed,
+            sent: _,
         } = ask;
         Ok(Self {
             vote: ballot.into(),

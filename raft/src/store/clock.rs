@@ -18,6 +18,17 @@ pub struct Moment {
     pub wall_ms: i64,
 }
 
+impl Moment {
+    /// That much earlier, in the same boot.
+    pub(super) fn before(self, ms: u64) -> Self {
+        Self {
+            boottime_ms: self.boottime_ms.saturating_sub(ms),
+            wall_ms: self.wall_ms.saturating_sub_unsigned(ms),
+            ..self
+        }
+    }
+}
+
 /// The real clocks.
 pub struct SystemClock {
     boot_id: String,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::clock::HostClock;
+use super::clock::{HostClock, Moment};
 use super::columns::{JOURNAL, LOG, index_key, key};
 use super::database::Database;
 use super::image::Pointer;
@@ -24,7 +24,7 @@ use crate::types::{Ballot, LogId, Position, Record, Vote};
 pub(crate) struct Disk {
     pub(super) database: Arc<Database>,
     pub(super) wal: Wal,
-    pub(super) clock: Box<dyn HostClock>,
+    pub(super) clock: Arc<dyn HostClock>,
     pub(super) identity: Identity,
     pub(super) images: PathBuf,
     pub(super) ends: Mutex<Ends>,
@@ -38,6 +38,8 @@ pub(crate) struct Disk {
     /// Index of the newest entry whose batch was written.
     applied: watch::Sender<Option<u64>>,
     appended: Mutex<Newest>,
+    /// How long the entries of the newest request of a leader were on their way beyond the usual.
+    late_ms: AtomicU64,
 }
 
 /// The write-ahead thread holds the database; after it the last handle closes it.
@@ -57,7 +59,7 @@ pub(super) struct Ends {
 impl Disk {
     pub(super) fn load(
         database: Database,
-        clock: Box<dyn HostClock>,
+        clock: Arc<dyn HostClock>,
         identity: Identity,
         images: &Path,
     ) -> io::Result<Self> {
@@ -84,6 +86,7 @@ impl Disk {
             member_id_max: AtomicU64::new(applied.member_id_max),
             applied: watch::Sender::new(applied.covered.last.map(|at| at.index)),
             appended: Mutex::new(Newest { any, not_opening }),
+            late_ms: AtomicU64::new(0),
         })
     }
 
@@ -92,6 +95,25 @@ impl Disk {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn HostClock> {
+        self.clock.clone()
+    }
+
+    pub(crate) fn arrives_late(&self, late_ms: u64) {
+        self.late_ms.store(late_ms, Ordering::Release);
+    }
+
+    /// When what is appended now came into being: what this member leads with now, another's when it was sent.
+    pub(super) fn appending(&self) -> Moment {
+        let now = self.clock.now();
+        let vote = *self.vote.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = vote.is_some_and(|vote| Ballot::from(vote).node() == self.identity.member);
+        match self.late_ms.load(Ordering::Acquire) {
+            late_ms if !own => now.before(late_ms),
+            _ => now,
+        }
     }
 
     pub(super) fn set_appended(&self, newest: Newest) {

@@ -82,7 +82,7 @@ impl RaftLogStorage<Types> for LogStore {
         let mut batch = WriteBatch::default();
         let mut last = None;
         let mut newest = self.0.appended();
-        let now = self.0.clock.now();
+        let now = newest.no_older(self.0.appending());
         for entry in entries {
             let record = Record::from(entry);
             newest.note(&record, &now);
@@ -214,6 +214,22 @@ pub(super) struct Newest {
 }
 
 impl Newest {
+    /// An entry is no older than the one before it, however its lateness was reckoned.
+    fn no_older(&self, now: Moment) -> Moment {
+        match &self.any {
+            Some(newest)
+                if newest.boot_id == now.boot_id && newest.boottime_ms > now.boottime_ms =>
+            {
+                Moment {
+                    boottime_ms: newest.boottime_ms,
+                    wall_ms: newest.wall_ms,
+                    ..now
+                }
+            }
+            _ => now,
+        }
+    }
+
     fn note(&mut self, record: &Record, now: &Moment) {
         let opening = match &record.body {
             Body::FirstOfTerm => true,
@@ -239,5 +255,89 @@ impl Newest {
     fn put(&self, database: &Database, batch: &mut WriteBatch) -> io::Result<()> {
         database.put_meta(batch, key::APPENDED, &self.any)?;
         database.put_meta(batch, key::APPENDED_NOT_OPENING, &self.not_opening)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use openraft::storage::{IOFlushed, RaftLogStorage};
+    use openraft::type_config::TypeConfigExt;
+    use openraft::vote::RaftLeaderId;
+    use tempfile::TempDir;
+
+    use crate::application::Payload;
+    use crate::fatal::Fatal;
+    use crate::store::{HostClock, Identity, Moment, Presence, Store};
+    use crate::types::{Elected, Entry, EntryPayload, Leader, LogId, Types, Vote};
+
+    struct Set(Arc<AtomicU64>);
+
+    impl HostClock for Set {
+        fn now(&self) -> Moment {
+            let boottime_ms = self.0.load(Ordering::Relaxed);
+            Moment {
+                boot_id: "this boot".to_owned(),
+                boottime_ms,
+                wall_ms: 1_000_000 + boottime_ms.cast_signed(),
+            }
+        }
+    }
+
+    /// Member 1 appends what `leader` leads with, at `now_ms`, and says when that came into being.
+    async fn append(store: &Store, clock: &AtomicU64, leader: u64, index: u64, now_ms: u64) -> u64 {
+        clock.store(now_ms, Ordering::Relaxed);
+        let elected = Elected {
+            term: leader,
+            node: leader,
+        };
+        let mut log = store.log();
+        let vote = Vote {
+            leader_id: Leader::new(leader, leader),
+            committed: true,
+        };
+        log.save_vote(&vote).await.unwrap();
+        let payload = EntryPayload::Normal(Payload::new(b"x".to_vec()));
+        let log_id = LogId::new(elected, index);
+        let (sender, acknowledged) = Types::oneshot();
+        log.append([Entry { log_id, payload }], IOFlushed::signal(sender))
+            .await
+            .unwrap();
+        acknowledged.await.unwrap().unwrap();
+        let newest = store.disk.newest_append_not_opening().unwrap();
+        assert_eq!(
+            newest.wall_ms - 1_000_000,
+            newest.boottime_ms.cast_signed(),
+            "both clocks say the same"
+        );
+        newest.boottime_ms
+    }
+
+    #[tokio::test]
+    async fn another_s_late_entry_counts_from_when_it_was_sent_and_an_own_one_from_now() {
+        let dir = TempDir::new().unwrap();
+        let identity = Identity {
+            cluster: "paper".to_owned(),
+            member: 1,
+            incarnation: 1,
+        };
+        let clock = Arc::new(AtomicU64::new(0));
+        let set = Set(clock.clone());
+        let fatal = Fatal::new(|reason| panic!("{reason}"));
+        let store =
+            Store::open_with_clock(dir.path(), identity, Presence::MayBeNew, fatal, set).unwrap();
+        assert_eq!(append(&store, &clock, 2, 0, 10_000).await, 10_000);
+        store.disk.arrives_late(8_000);
+        assert_eq!(append(&store, &clock, 2, 1, 18_500).await, 10_500);
+        assert_eq!(
+            append(&store, &clock, 2, 2, 18_400).await,
+            10_500,
+            "no older"
+        );
+        assert_eq!(append(&store, &clock, 1, 3, 19_000).await, 19_000);
+        store.disk.arrives_late(0);
+        assert_eq!(append(&store, &clock, 2, 4, 20_000).await, 20_000);
     }
 }

@@ -69,7 +69,7 @@ impl Store {
         if !begun {
             write_format_file(dir).map_err(|error| unreadable(dir, error))?;
         }
-        let disk = Disk::load(database, Box::new(clock), identity, &dir.join(IMAGES))
+        let disk = Disk::load(database, Arc::new(clock), identity, &dir.join(IMAGES))
             .map_err(|error| unreadable(dir, error))?;
         image::resume(&disk)
             .and_then(|()| image::sweep(&disk))

@@ -50,6 +50,16 @@ pub fn tick(
     Ok(Reply::Done)
 }
 
+/// The leader of an opened term had applied nothing for that long when it made this entry, though ticks were due:
+/// it was frozen together with the others, and may lose its term before its next tick tells of it.
+pub fn judge_silence(
+    state: &mut State,
+    context: &mut Context<'_>,
+    elapsed_ms: u64,
+) -> Result<(), Refusal> {
+    judge_gap(state, context, elapsed_ms, "its leader applied no entry")
+}
+
 fn judge_gap(
     state: &mut State,
     context: &mut Context<'_>,

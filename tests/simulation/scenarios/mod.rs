@@ -82,13 +82,23 @@ fn by_the_leader(state: &mut State, command: Command) -> Result<(), Refusal> {
 }
 
 fn by(state: &mut State, member: MemberId, command: Command) -> Result<(), Refusal> {
+    after_silence(state, 0, member, command)
+}
+
+/// The same, made so long after its leader had applied the entry before it.
+fn after_silence(
+    state: &mut State,
+    elapsed_ms: u64,
+    member: MemberId,
+    command: Command,
+) -> Result<(), Refusal> {
     let position = Position {
         index: 100_000,
         term: state.head.term.number,
         leader: state.head.term.leader.expect("somebody leads"),
     };
     let submission = Submission {
-        elapsed_ms: 0,
+        elapsed_ms,
         wall_ms: 0,
         actor: Principal::Member { member },
         reason: Some("a reason".to_owned()),

@@ -1,10 +1,11 @@
 //! I22 and SPEC §6: voters without a quorum, for less than the grace and for more.
 
 use aegis_updates::base::ids::MemberId;
+use aegis_updates::machine::command::Command;
 use aegis_updates::plans::plan::Status;
 use aegis_updates::plans::progress::Step;
 
-use super::{ends, starts, story, three, until_in};
+use super::{after_silence, ends, starts, story, three, until_in};
 use crate::world::World;
 
 /// Freezes two of three daemons in a step of some node, for so long.
@@ -35,4 +36,41 @@ fn an_outage_beyond_the_grace_takes_everything_back() {
     for member in &world.members {
         assert_eq!(member.host.installed, Some(old), "{}", story(&world));
     }
+}
+
+/// Found on real daemons: a leader that was frozen with the others made an entry as it woke, and lost its term before
+/// its next tick could tell how long nothing had been applied.
+#[test]
+fn a_silence_beyond_the_grace_is_told_by_whatever_entry_comes_after_it() {
+    let mut world = three(2);
+    until_in(&mut world, Step::Soaking);
+    let live = world.oracle.state.clone();
+    let grace_ms = world.setting.grace_ms;
+    let leader = live.head.term.leader.expect("somebody leads");
+    let noticed = |elapsed_ms: u64, opened: bool| {
+        let mut state = live.clone();
+        state.head.term.opened = opened;
+        // The entry itself is refused: a term is opened once.
+        let again = Command::OpenTerm { idle_ms: None };
+        let refused = after_silence(&mut state, elapsed_ms, leader, again);
+        assert_eq!(refused.is_err(), opened);
+        state
+            .live_plan()
+            .and_then(|plan| plan.notice_until_run_ms)
+            .is_some()
+    };
+    assert!(noticed(grace_ms + 1, true), "{}", story(&world));
+    assert!(!noticed(grace_ms, true));
+    assert!(
+        !noticed(grace_ms + 1, false),
+        "the opening has a measure of its own"
+    );
+
+    ends(&mut world, &Status::Completed);
+    let mut over = world.oracle.state.clone();
+    let before = over.plans.clone();
+    let leader = over.head.term.leader.expect("somebody leads");
+    let tick = Command::Tick { previous_ms: 0 };
+    assert_eq!(after_silence(&mut over, grace_ms + 1, leader, tick), Ok(()));
+    assert_eq!(over.plans, before, "no plan was live");
 }
