@@ -104,16 +104,7 @@ fn count_retried_in(
     let left: Vec<NodeName> = plan
         .nodes
         .iter()
-        .filter(|(name, node)| {
-            let waits = matches!(
-                node.status,
-                progress::Status::Pending | progress::Status::Staging | progress::Status::Staged
-            );
-            let runs = state.nodes.get(*name).and_then(|node| node.database.digest);
-            let new = plan.target_of(name).map(|target| target.digest);
-            let old = node.rollback_target.as_ref().map(|target| target.digest);
-            waits && node.begun && plan.takes_back(name) && runs == new && new != old
-        })
+        .filter(|(name, node)| plan.takes_back(name) && waits_on_new(state, plan, name, node))
         .map(|(name, _)| name.clone())
         .collect();
     for name in left {
@@ -123,6 +114,18 @@ fn count_retried_in(
         })?;
     }
     Ok(())
+}
+
+/// It waits to be tried again and runs the plan's binary from the first try.
+fn waits_on_new(state: &State, plan: &Plan, name: &NodeName, node: &Progress) -> bool {
+    let waits = matches!(
+        node.status,
+        progress::Status::Pending | progress::Status::Staging | progress::Status::Staged
+    );
+    let runs = state.nodes.get(name).and_then(|node| node.database.digest);
+    let new = plan.target_of(name).map(|target| target.digest);
+    let old = node.rollback_target.as_ref().map(|target| target.digest);
+    waits && node.begun && runs == new && new != old
 }
 
 /// A failed node whose database was never touched runs its rollback target: it is back already.
@@ -210,12 +213,15 @@ fn end_back(state: &mut State, context: &mut Context<'_>, plan: &Plan) -> Result
     {
         return Ok(());
     }
-    let new = names(plan, |status| {
-        matches!(
-            status,
+    let left = |(name, node): &(&NodeName, &Progress)| {
+        let stays = matches!(
+            node.status,
             progress::Status::Updated | progress::Status::Skipped { .. }
-        )
-    });
+        );
+        stays || waits_on_new(state, plan, name, node)
+    };
+    let left = plan.nodes.iter().filter(left);
+    let new: Vec<String> = left.map(|(name, _)| name.to_string()).collect();
     if new.is_empty() {
         return move_plan(state, context, plan.id, Plan::rolled_back);
     }

@@ -7,6 +7,7 @@ mod outages;
 mod overtaken;
 mod plain_roll;
 mod released;
+mod retried;
 mod stale_evidence;
 
 use aegis_updates::access::principal::Principal;
