@@ -1,6 +1,7 @@
 //! Files that are wholly there or not there at all, and work on them away from the runtime's threads.
 //! What a file means is known by whoever writes it.
 
+use crate::base::sabotage::Bug;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -73,13 +74,18 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> 
         .open(&aside)
         .map_err(at("create", &aside))?;
     file.write_all(bytes).map_err(at("write", &aside))?;
-    file.sync_all().map_err(at("sync", &aside))?;
+    if !Bug::BytesNotSynced.is_planted() {
+        file.sync_all().map_err(at("sync", &aside))?;
+    }
     rename_durably(&aside, path)
 }
 
 /// Renames within one directory and syncs it.
 pub fn rename_durably(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(at("rename to", to))?;
+    if Bug::RenameNotSynced.is_planted() {
+        return Ok(());
+    }
     sync_parent(to)
 }
 

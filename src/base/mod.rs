@@ -9,5 +9,4 @@ pub mod failure;
 pub mod ids;
 pub mod limits;
 pub mod numbers;
-#[cfg(feature = "sabotage")]
 pub mod sabotage;

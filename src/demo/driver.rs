@@ -107,8 +107,8 @@ fn tools(options: &DemoArgs) -> Result<Tools, Error> {
 #[cfg(feature = "sabotage")]
 fn betrayed_by(bug: Bug) -> Recipe {
     match bug {
-        Bug::SkipDrain | Bug::LeaderFirst => Recipe::sound("1.1.0"),
         Bug::NoHealthVersion => Recipe::faulty("1.1.0", "wrong-version=1.0.9"),
+        _ => Recipe::sound("1.1.0"),
     }
 }
 

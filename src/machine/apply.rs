@@ -9,6 +9,7 @@ use super::submission::{Position, RequestKey, Submission};
 use crate::access::principal::Principal;
 use crate::base::ids::MemberId;
 use crate::base::limits::{REASON_LENGTH_MAX, REQUEST_KEY_TTL, REQUEST_KEYS_MAX, RUN_STEP_MAX};
+use crate::base::sabotage::Bug;
 use crate::journal::fact::Fact;
 use crate::journal::record::Record;
 use crate::plans::progress::WrongEdge;
@@ -41,7 +42,12 @@ pub fn apply(state: &mut State, position: Position, submission: &Submission) -> 
     } = submission;
     // As the entry before left it: from there on a tick was due each second.
     let awaited = state.waits_for_run();
-    state.head.clock.run_ms += (*elapsed_ms).min(RUN_STEP_MAX.0);
+    state.head.clock.run_ms += match state.head.clock.wall_ms {
+        before_ms if Bug::WallClockDeadlines.is_planted() && before_ms > 0 => {
+            wall_ms.saturating_sub(before_ms)
+        }
+        _ => (*elapsed_ms).min(RUN_STEP_MAX.0),
+    };
     state.head.clock.wall_ms = state.head.clock.wall_ms.max(*wall_ms);
     enter_term(state, position);
     let mut context = Context {
@@ -52,7 +58,9 @@ pub fn apply(state: &mut State, position: Position, submission: &Submission) -> 
     };
     if let Some(request) = request {
         forget_old_requests(state);
-        if let Some(result) = remembered(state, actor, request) {
+        if let Some(result) = remembered(state, actor, request)
+            && !Bug::KeysForgotten.is_planted()
+        {
             let facts = Vec::new();
             return Outcome { result, facts };
         }

@@ -7,6 +7,7 @@ use super::ledger::{Alone, Ask, Owner, Phase, Work};
 use super::turn::Turn;
 use crate::base::duration::Millis;
 use crate::base::limits::{BEGIN_LEASE, BEGIN_WAIT};
+use crate::base::sabotage::Bug;
 use crate::fleet::intent::{Begin, Goal, Intent, Which};
 
 /// A refused begin is asked for again after this: gates change within a second, not within a lap.
@@ -114,7 +115,8 @@ impl Turn<'_> {
             return self.ask(which, self.now.ms);
         };
         let lease_end = ask.sent_ms.map(|sent| sent.saturating_add(BEGIN_LEASE.0));
-        let leased = lease_end.is_some_and(|end| self.now.ms <= end);
+        let leased =
+            lease_end.is_some_and(|end| self.now.ms <= end || Bug::LeaseIgnored.is_planted());
         if let Some(not_after_ms) = lease_end.filter(|_| leased && self.is_granted(work, &ask)) {
             return Begun::Granted { not_after_ms };
         }
@@ -168,7 +170,12 @@ impl Turn<'_> {
             attempt: ask.attempt,
         };
         self.memory.applied.as_ref().is_some_and(|applied| {
-            applied.generation == wanted.generation && applied.open.contains(&wanted)
+            let any = |open: &Begin| {
+                Bug::AnyAttempt.is_planted()
+                    && (open.generation, open.which) == (wanted.generation, wanted.which)
+            };
+            applied.generation == wanted.generation
+                && (applied.open.contains(&wanted) || applied.open.iter().any(any))
         })
     }
 
