@@ -3,13 +3,13 @@
 
 mod list;
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Instant;
 
 use list::{CANARIES, Canary, Net};
 
-use crate::setup::{self, FEATURES, Ready};
+use crate::executables::built;
+use crate::setup::{self, Ready};
 use crate::step::{Failure, at, say};
 
 const VARIABLE: &str = "AEGIS_UPDATES_SABOTAGE";
@@ -99,7 +99,7 @@ fn by_seeds(ready: &Ready, canary: &Canary) -> Result<Option<Caught>, Failure> {
             continue;
         }
         let said = said(&output);
-        let broken = said.lines().filter(|line| is_broken(line)).next_back();
+        let broken = said.lines().rfind(|line| is_broken(line));
         let told = broken.unwrap_or("a seed failed without a word").to_owned();
         let net = "simulation".to_owned();
         return Ok(Some(Caught { net, told }));
@@ -155,30 +155,6 @@ fn said(output: &Output) -> String {
     said
 }
 
-/// The path of a test executable of the package, built if need be.
-fn built(ready: &Ready, name: &str) -> Result<PathBuf, Failure> {
-    let mut build = ready.cargo();
-    build
-        .args(["test", "--workspace", "--no-run", "--all-targets"])
-        .args(["--message-format", "json-render-diagnostics"])
-        .args(FEATURES);
-    let output = build.output().map_err(at("cargo test --no-run"))?;
-    if !output.status.success() {
-        return Err(Failure(said(&output)));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let found = text.lines().find_map(|line| executable(line, name));
-    found.ok_or_else(|| Failure(format!("no test executable {name}")))
-}
-
-fn executable(line: &str, name: &str) -> Option<PathBuf> {
-    let message: serde_json::Value = serde_json::from_str(line).ok()?;
-    let target = &message["target"];
-    let is_test = target["kind"][0] == "test" && target["name"] == name;
-    let path = message["executable"].as_str().filter(|_| is_test)?;
-    Some(PathBuf::from(path))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,15 +165,5 @@ mod tests {
         assert!(!is_broken("seeds 50 entries 7") && !is_broken("seed x: y"));
         let said = "thread 'x' panicked at tests/y.rs:1:2:\nI5: a foreign binary\nmore";
         assert_eq!(last_words(said), "I5: a foreign binary");
-    }
-
-    #[test]
-    fn an_executable_is_found_by_its_test() {
-        let line = r#"{"target":{"kind":["test"],"name":"sweeps"},"executable":"/x/sweeps-1"}"#;
-        assert_eq!(
-            executable(line, "sweeps"),
-            Some(PathBuf::from("/x/sweeps-1"))
-        );
-        assert_eq!(executable(line, "daemons"), None);
     }
 }
