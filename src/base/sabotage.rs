@@ -67,6 +67,10 @@ bugs! {
     SicknessFreesSlot = "sickness-frees-slot",
     /// A begin is accepted while its plan is paused, cancelled or over.
     AnyPlanBegins = "any-plan-begins",
+    /// A node that was skipped or has failed may begin all the same.
+    SkippedBegins = "skipped-begins",
+    /// A node's way back is what it says last, not what it ran before the plan.
+    WayBackMoves = "way-back-moves",
     /// A write is not recognised when it is sent again.
     KeysForgotten = "keys-forgotten",
     /// What members read is their own state, behind or not.

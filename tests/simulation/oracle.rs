@@ -51,6 +51,8 @@ pub struct Times {
     pub progressed: BTreeMap<PlanId, (u64, u64)>,
     /// When a node's `since_run_ms` last changed, and to what.
     pub since: BTreeMap<(PlanId, NodeName), (u64, u64)>,
+    /// What a node had said that it goes back to when its first begin of a plan was accepted.
+    pub went_from: BTreeMap<(PlanId, NodeName), Digest>,
     /// When the newest entry that does not open a term was appended.
     pub appended_ms: u64,
     /// How long the newest tick took from append to commit.
@@ -289,6 +291,11 @@ fn note(times: &mut Times, state: &State, now_ms: u64) {
                 .or_insert((now_ms, node.since_run_ms));
             if since.1 != node.since_run_ms {
                 *since = (now_ms, node.since_run_ms);
+            }
+            if let Some(target) = node.rollback_target.as_ref().filter(|_| node.begun) {
+                let went_from = &mut times.went_from;
+                let key = (plan.id, name.clone());
+                went_from.entry(key).or_insert(target.digest);
             }
         }
     }

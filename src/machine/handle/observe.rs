@@ -44,13 +44,12 @@ pub fn observe(
         (Report::Preflight { rollback_target }, Some(plan)) => {
             let known = state.plan_mut(plan)?.nodes.get_mut(&seen.node);
             if let Some(progress) = known.filter(|_| open) {
-                progress.rollback_target = Some(rollback_target.clone());
                 let (node, running) = (seen.node.clone(), seen.database.clone());
                 context.facts.push(Fact::Preflight {
                     plan,
                     node,
                     running,
-                    rollback_target: rollback_target.clone(),
+                    rollback_target: progress.goes_back_to(rollback_target).clone(),
                 });
             }
         }

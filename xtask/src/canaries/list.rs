@@ -54,6 +54,8 @@ pub const CANARIES: &[Canary] = &[
     caught_by("drained-frees-slot", SEEDS),
     caught_by("sickness-frees-slot", SEEDS),
     caught_by("any-plan-begins", SEEDS),
+    caught_by("skipped-begins", SEEDS),
+    caught_by("way-back-moves", SEEDS),
     caught_by("keys-forgotten", ROUNDS),
     caught_by("stale-reads", ROUNDS),
     caught_by("skip-drain", DAEMONS),
