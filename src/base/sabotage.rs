@@ -81,6 +81,16 @@ bugs! {
     RenameNotSynced = "rename-not-synced",
     /// A file is renamed into place before its bytes are synced.
     BytesNotSynced = "bytes-not-synced",
+    /// A host's begin is appended on the gates of its take; nobody looks again.
+    BeginGatesUnchecked = "begin-gates-unchecked",
+    /// Pause, cancel, skip and timeout put a node back also past its second begin.
+    StandDownPastBoundary = "stand-down-past-boundary",
+    /// Any `last_seen` proves that a node rejoined, also one from before its stop.
+    StaleRejoin = "stale-rejoin",
+    /// An updated node whose host is silent for `health_grace` counts as unhealthy, and fails.
+    SilenceIsSickness = "silence-is-sickness",
+    /// A rollback of single nodes ends as RolledBack though others stay on the new release.
+    MixedIsRolledBack = "mixed-is-rolled-back",
 }
 
 impl Bug {

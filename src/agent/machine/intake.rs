@@ -88,14 +88,17 @@ impl Turn<'_> {
 
     /// Past the boundary only this host's answer or a rollback ends the work.
     fn may_supersede(&self, applied: &Applied) -> bool {
-        let rollback = applied
-            .intent
-            .as_ref()
-            .is_some_and(|intent| matches!(intent.goal, Goal::Rollback { .. }));
+        let supersedes = |goal: &Goal| match goal {
+            Goal::Rollback { .. } => true,
+            Goal::StandDown => Bug::StandDownPastBoundary.is_planted(),
+            Goal::Stage { .. } | Goal::Update { .. } => false,
+        };
+        let intent = applied.intent.as_ref();
+        let ends_it = intent.is_some_and(|intent| supersedes(&intent.goal));
         let bound = self
             .work()
             .is_some_and(|work| work.acted && !work.is_answered());
-        rollback || !bound
+        ends_it || !bound
     }
 
     /// The applied state speaks of the work in hand, and its plan is live.
