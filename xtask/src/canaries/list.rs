@@ -56,6 +56,12 @@ pub const CANARIES: &[Canary] = &[
     caught_by("any-plan-begins", SEEDS),
     caught_by("skipped-begins", SEEDS),
     caught_by("way-back-moves", SEEDS),
+    // Chosen from the specification alone, by somebody who had not seen the nets.
+    caught_by("begin-gates-unchecked", SEEDS),
+    caught_by("stand-down-past-boundary", SEEDS),
+    caught_by("stale-rejoin", SEEDS),
+    caught_by("silence-is-sickness", SEEDS),
+    caught_by("mixed-is-rolled-back", SEEDS),
     caught_by("keys-forgotten", ROUNDS),
     caught_by("stale-reads", ROUNDS),
     caught_by("skip-drain", DAEMONS),
