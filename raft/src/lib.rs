@@ -3,6 +3,7 @@
 
 pub mod application;
 mod encoding;
+pub mod fail_point;
 pub mod fatal;
 pub mod member;
 pub mod network;

@@ -9,6 +9,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use aegis_updates_raft::fail_point::fail_point;
+
 /// Input or output failed; the text does not repeat the source.
 #[derive(Debug)]
 pub struct Error {
@@ -74,15 +76,18 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> 
         .open(&aside)
         .map_err(at("create", &aside))?;
     file.write_all(bytes).map_err(at("write", &aside))?;
+    fail_point("files.written");
     if !Bug::BytesNotSynced.is_planted() {
         file.sync_all().map_err(at("sync", &aside))?;
     }
+    fail_point("files.synced");
     rename_durably(&aside, path)
 }
 
 /// Renames within one directory and syncs it.
 pub fn rename_durably(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(at("rename to", to))?;
+    fail_point("files.renamed");
     if Bug::RenameNotSynced.is_planted() {
         return Ok(());
     }
@@ -92,7 +97,10 @@ pub fn rename_durably(from: &Path, to: &Path) -> Result<(), Error> {
 /// Removes a file, durably; one that is not there is removed already.
 pub fn remove_durably(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
-        Ok(()) => sync_parent(path),
+        Ok(()) => {
+            fail_point("files.removed");
+            sync_parent(path)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(at("remove", path)(error)),
     }

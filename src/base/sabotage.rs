@@ -4,6 +4,12 @@
 /// The variable that names the bug.
 #[cfg(feature = "sabotage")]
 pub const VARIABLE: &str = "AEGIS_UPDATES_SABOTAGE";
+/// The variable that has an image built each so many entries: by default none comes within a test's time.
+pub const IMAGE_EVERY: &str = "AEGIS_UPDATES_IMAGE_EVERY";
+
+pub fn image_every() -> Option<u64> {
+    std::env::var(IMAGE_EVERY).ok()?.parse().ok()
+}
 
 macro_rules! bugs {
     ($($(#[$doc:meta])* $bug:ident = $name:literal,)*) => {

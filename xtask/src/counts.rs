@@ -11,12 +11,14 @@ use serde_json::Value;
 use crate::step::{Failure, answer, at};
 
 /// Printed even with nothing in them, because a net that has vanished is what one wants to see.
-const NETS: [&str; 8] = [
+const NETS: [&str; 10] = [
     "library",
     "raft",
     "simulation",
     "cluster",
     "daemons",
+    "sweeps",
+    "fuzz",
     "threats",
     "tidy",
     "golden",

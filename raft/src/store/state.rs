@@ -18,6 +18,7 @@ use super::image::{Builder, ImageFile, install};
 use crate::application::{
     Application, Applied, Column, EntryContext, EntryKind, Node, RestoreError, StoredRow,
 };
+use crate::fail_point::fail_point;
 use crate::types::{
     Body, Configured, Covered, Elected, ImageMeta, LogId, Record, StoredMembership, Types,
 };
@@ -139,7 +140,9 @@ impl StateMachine {
         self.disk
             .database
             .put_meta(&mut batch, key::APPLIED, &self.applied)?;
+        fail_point("state.before");
         self.disk.database.write(batch)?;
+        fail_point("state.written");
         self.disk.publish(&self.applied);
         for (responder, reply) in replies.drain(..) {
             responder.send(reply);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use super::database::Database;
+use crate::fail_point::fail_point;
 
 /// Called once the sync that covers a write has ended.
 pub(super) type Waiting = Box<dyn FnOnce(io::Result<()>) + Send>;
@@ -76,7 +77,9 @@ fn run(database: &Database, waiting: &Receiver<Waiting>) {
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
         group.extend(waiting.try_iter());
+        fail_point("log.sync.before");
         let result = database.sync();
+        fail_point("log.sync.after");
         for done in group {
             done(match &result {
                 Ok(()) => Ok(()),
