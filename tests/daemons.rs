@@ -32,3 +32,6 @@ mod library;
 mod expectation;
 #[path = "daemons/matrix.rs"]
 mod matrix;
+
+#[path = "daemons/rounds/mod.rs"]
+mod rounds;
