@@ -33,5 +33,7 @@ mod expectation;
 #[path = "daemons/matrix.rs"]
 mod matrix;
 
+#[path = "daemons/measure/mod.rs"]
+mod measure;
 #[path = "daemons/rounds/mod.rs"]
 mod rounds;

@@ -71,20 +71,10 @@ pub async fn strike(
         }
         Trouble::CutOff => {
             daemons = one();
-            cut(ground, both_ways(target, &others)).await;
+            on_the_way(ground, script.trouble, target, &others).await;
         }
-        Trouble::CutOneWay => cut(ground, one_way(target, &others)).await,
-        Trouble::CutPair => cut(ground, both_ways(target, &others[..1])).await,
-        Trouble::Delay => {
-            ground.links.delay(DELAY);
-            sleep(FROZEN).await;
-            ground.links.heal();
-        }
-        Trouble::Loss => {
-            for _ in 0..BREAKS {
-                ground.links.break_all();
-                sleep(BREAK_EVERY).await;
-            }
+        Trouble::CutOneWay | Trouble::CutPair | Trouble::Delay | Trouble::Loss => {
+            on_the_way(ground, script.trouble, target, &others).await;
         }
         Trouble::SickHealth => {
             databases = one();
@@ -134,6 +124,26 @@ fn both_ways(from: &str, others: &[String]) -> Vec<(String, String)> {
     let mut pairs = one_way(from, others);
     pairs.extend(others.iter().map(|to| (to.clone(), from.to_owned())));
     pairs
+}
+
+/// Something happens to what the members say to one another.
+async fn on_the_way(ground: &Ground, trouble: Trouble, target: &str, others: &[String]) {
+    match trouble {
+        Trouble::CutOff => cut(ground, both_ways(target, others)).await,
+        Trouble::CutOneWay => cut(ground, one_way(target, others)).await,
+        Trouble::CutPair => cut(ground, both_ways(target, &others[..1])).await,
+        Trouble::Delay => {
+            ground.links.delay(DELAY);
+            sleep(FROZEN).await;
+            ground.links.heal();
+        }
+        _ => {
+            for _ in 0..BREAKS {
+                ground.links.break_all();
+                sleep(BREAK_EVERY).await;
+            }
+        }
+    }
 }
 
 async fn cut(ground: &Ground, pairs: Vec<(String, String)>) {
