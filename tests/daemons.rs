@@ -32,3 +32,8 @@ mod library;
 mod expectation;
 #[path = "daemons/matrix.rs"]
 mod matrix;
+
+#[path = "daemons/measure/mod.rs"]
+mod measure;
+#[path = "daemons/rounds/mod.rs"]
+mod rounds;

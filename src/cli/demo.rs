@@ -10,14 +10,17 @@ use crate::base::sabotage::Bug;
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
     /// Executable of the reference database, which `cargo xtask demo` builds
-    #[arg(long)]
-    pub reference_node: PathBuf,
+    #[arg(long, required_unless_present = "check")]
+    pub reference_node: Option<PathBuf>,
     /// Play this act only, on a cluster of its own; d plays a first, since it takes it back
     #[arg(long)]
     pub act: Option<ActName>,
     /// Leave the directory with configurations, logs and data behind
     #[arg(long)]
     pub keep: bool,
+    /// Judge a record that a run of real daemons left behind, and play nothing
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
     /// Plant a bug in every daemon and play one act, which then must end otherwise
     #[cfg(feature = "sabotage")]
     #[arg(long, value_parser = bug)]

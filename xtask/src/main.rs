@@ -7,6 +7,7 @@ mod demo;
 mod executables;
 mod matrix;
 mod nets;
+mod measure;
 mod setup;
 mod simulate;
 mod test;
@@ -29,6 +30,7 @@ usage: cargo xtask <verb> [arguments]
   canaries [NAME …]: plant each bug of the list, and see which net catches it and how fast
   demo    set up, build, and run `aegis-updates demo` with the arguments that follow
   matrix  set up, then every cell of the crash matrix on real daemons (most of an hour)
+  measure failover [--frozen] [--count N] | handoff [--count N] | calm [--minutes N]: leadership in figures
   aegis   set up, then the real aegis-server 0.2.6 and 0.3.0 behind HAProxy (builds both once)
   setup   install what the build needs, build RocksDB once, print the variables that use it";
 
@@ -50,6 +52,7 @@ fn dispatched(arguments: &[String]) -> Result<(), Failure> {
             "demo" => demo::verb(rest),
             "aegis" => aegis::verb(rest),
             "matrix" => matrix::verb(rest),
+            "measure" => measure::verb(rest),
             "setup" => setup::verb(rest),
             "nets" => nets::verb(rest),
             "canaries" => canaries::verb(rest),

@@ -30,6 +30,8 @@ pub struct Host {
     pub name: String,
     pub directory: PathBuf,
     pub ports: Ports,
+    /// Where the other members reach this one, when something stands between.
+    pub advertised: Option<String>,
     daemon: Option<Child>,
     /// How often this driver started the daemon.
     pub daemon_starts: u32,
@@ -51,6 +53,7 @@ impl Host {
                 database: lease()?,
             },
             directory,
+            advertised: None,
             daemon: None,
             daemon_starts: 0,
         })
@@ -129,6 +132,7 @@ impl Host {
                 members: self.ports.members.socket(),
                 probes: self.ports.probes.socket(),
                 agent_check: self.ports.agent_check.socket(),
+                members_advertised: self.advertised.clone(),
                 ..config::Listen::default()
             },
             tls: None,
