@@ -4,11 +4,9 @@
 use aegis_updates::base::digest::Digest;
 use aegis_updates::base::ids::PlanId;
 use aegis_updates::journal::fact::Fact;
-use aegis_updates::machine::state::State;
 use aegis_updates::plans::plan::{Plan, Status};
-use aegis_updates::plans::progress;
-use aegis_updates::plans::spec::Kind;
 
+pub use super::ended::ended_truly;
 use crate::oracle::Step;
 use crate::world::World;
 
@@ -55,43 +53,6 @@ fn went_back_there(step: &Step<'_>, fact: &Fact) -> Result<(), String> {
         short(goes_to.as_ref()),
         short(from)
     ))
-}
-
-pub fn ended_truly(state: &State, plan: &Plan) -> Result<(), String> {
-    for (name, progress) in &plan.nodes {
-        let Some(node) = state.nodes.get(name) else {
-            continue;
-        };
-        let Some(target) = plan.target_of(name) else {
-            continue;
-        };
-        match plan.status {
-            Status::Completed => {
-                let version = node.database.version.as_deref() == Some(target.version.as_str());
-                // The newest report may say that it fell ill since, but not that it runs something else.
-                let fell_ill = !node.database.healthy && node.database.version.is_none();
-                if progress.status != progress::Status::Updated || (!version && !fell_ill) {
-                    return Err(format!(
-                        "{} is Completed, {name} is {} and said {:?}",
-                        plan.id,
-                        progress.status.name(),
-                        node.database.version
-                    ));
-                }
-            }
-            Status::RolledBack if plan.kind == Kind::Update => {
-                let moved = progress
-                    .rollback_target
-                    .as_ref()
-                    .is_some_and(|back| back.digest != target.digest);
-                if moved && progress.begun && node.database.digest == Some(target.digest) {
-                    return Err(format!("{} is RolledBack, {name} runs its binary", plan.id));
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// What the hosts really run when a plan has just ended.
