@@ -9,5 +9,6 @@ pub mod failure;
 pub mod ids;
 pub mod limits;
 pub mod numbers;
+pub mod packed;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;

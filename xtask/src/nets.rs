@@ -11,12 +11,13 @@ use serde_json::Value;
 use crate::step::{Failure, answer, at};
 
 /// Printed even with nothing in them, because a net that has vanished is what one wants to see.
-const NETS: [&str; 8] = [
+const NETS: [&str; 9] = [
     "library",
     "raft",
     "simulation",
     "cluster",
     "daemons",
+    "fuzz",
     "threats",
     "tidy",
     "golden",
