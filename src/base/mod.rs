@@ -9,4 +9,5 @@ pub mod failure;
 pub mod ids;
 pub mod limits;
 pub mod numbers;
+pub mod packed;
 pub mod sabotage;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::base::ids::MemberId;
+use crate::base::packed;
 use crate::journal::record::Record;
 use crate::machine::state::{Reply, State};
 use crate::machine::submission::{Position, Submission};
@@ -187,10 +188,11 @@ pub fn encode_submission(submission: &Submission) -> Result<Vec<u8>, rmp_serde::
     Ok(bytes)
 }
 
-fn decode_submission(payload: &[u8]) -> Result<Submission, String> {
+/// Reads what [`encode_submission`] wrote. Exact: another layout, or a field that is missing, is an error.
+pub fn decode_submission(payload: &[u8]) -> Result<Submission, String> {
     match payload.split_first() {
         Some((&LAYOUT, body)) => {
-            rmp_serde::from_slice(body).map_err(|error| format!("an entry cannot be read: {error}"))
+            packed::decode(body).map_err(|error| format!("an entry cannot be read: {error}"))
         }
         Some((layout, _)) => Err(format!(
             "an entry has layout {layout}, this version reads {LAYOUT}"
@@ -206,5 +208,5 @@ fn encode_reply(result: &Result<Reply, Refusal>) -> Vec<u8> {
 
 /// Reads what [`Machine`] gave as the reply of an entry.
 pub fn decode_reply(bytes: &[u8]) -> Result<Result<Reply, Refusal>, String> {
-    rmp_serde::from_slice(bytes).map_err(|error| format!("a reply cannot be read: {error}"))
+    packed::decode(bytes).map_err(|error| format!("a reply cannot be read: {error}"))
 }

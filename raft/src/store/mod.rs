@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub use self::clock::{HostClock, Moment, SystemClock};
 pub(crate) use self::disk::Disk;
 pub use self::identity::{Identity, OpenError, Presence};
+#[doc(hidden)]
+pub use self::image::rows as image_rows;
 pub(crate) use self::image::{Chunk, ImageFile, Inbox, ReceiveError, verify};
 #[cfg(test)]
 pub(crate) use self::log::LogStore;

@@ -139,7 +139,7 @@ impl Turn<'_> {
     }
 
     fn ask(&mut self, which: Which, first_ms: u64) -> Begun {
-        self.ledger.attempts += 1;
+        self.ledger.attempts = self.ledger.attempts.saturating_add(1);
         let attempt = self.ledger.attempts;
         let Some(work) = &mut self.ledger.work else {
             return Begun::Waiting;

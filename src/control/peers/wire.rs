@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::principal::Principal;
 use crate::base::ids::{MemberId, NodeName};
+use crate::base::packed;
 use crate::control::service::{Denied, HostView, MemberAct, Preview, PreviewNode, Unavailable};
 use crate::decision::waiting::Wait;
 use crate::fleet::intent::Begin;
@@ -167,5 +168,5 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
 }
 
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    rmp_serde::from_slice(bytes).map_err(|error| format!("a message cannot be read: {error}"))
+    packed::decode(bytes).map_err(|error| format!("a message cannot be read: {error}"))
 }

@@ -122,7 +122,8 @@ pub fn quorum_was_lost(
             match plan.strategy.on_quorum_loss {
                 OnQuorumLoss::RollbackAll => {
                     let plan = state.plan_mut(id)?;
-                    plan.notice_until_run_ms = Some(run_ms + plan.strategy.rollback_notice.0);
+                    plan.notice_until_run_ms =
+                        Some(run_ms.saturating_add(plan.strategy.rollback_notice.0));
                     plan.detail = Some(format!(
                         "quorum was lost ({cause}); everything is taken back unless it is paused"
                     ));

@@ -37,7 +37,7 @@ pub fn form(
         incarnation: 1,
         settings: settings.clone(),
     });
-    state.head.next_member = member.0 + 1;
+    state.head.next_member = member.0.saturating_add(1);
     let addresses = Addresses {
         address,
         api,

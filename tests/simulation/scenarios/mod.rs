@@ -3,6 +3,7 @@
 mod bad_release;
 mod change_of_leader;
 mod clocks;
+mod endless_notice;
 mod outages;
 mod overtaken;
 mod plain_roll;

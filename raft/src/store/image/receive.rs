@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::format::is_readable;
 use super::{ImageFile, sync_directory};
 use crate::fail_point::fail_point;
 use crate::store::disk::Disk;
@@ -42,7 +43,8 @@ struct Arriving {
 pub(crate) enum ReceiveError {
     /// Not all of it is here, or what is here is of another image.
     Incomplete,
-    /// All bytes are here and their checksum is another; they are gone.
+    /// All bytes are here, and their checksum is another or they are no image that this version reads; they
+    /// are gone.
     Damaged,
     Io(io::Error),
 }
@@ -84,7 +86,7 @@ impl Inbox {
             slot.take_if(|arriving| arriving.sha256 == sha256 && arriving.received == bytes);
         let arriving = complete.ok_or(ReceiveError::Incomplete)?;
         let found: [u8; 32] = arriving.digest.finalize().into();
-        if found != sha256 {
+        if found != sha256 || !is_readable(&arriving.path).map_err(ReceiveError::Io)? {
             fs::remove_file(&arriving.path).map_err(ReceiveError::Io)?;
             return Err(ReceiveError::Damaged);
         }
@@ -125,7 +127,9 @@ impl fmt::Display for ReceiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Incomplete => f.write_str("the image has not arrived as a whole"),
-            Self::Damaged => f.write_str("the image's checksum does not match its bytes"),
+            Self::Damaged => {
+                f.write_str("the image's bytes do not match its checksum, or are no image")
+            }
             Self::Io(error) => write!(f, "the image cannot be written: {error}"),
         }
     }
