@@ -10,3 +10,4 @@ pub mod ids;
 pub mod limits;
 pub mod numbers;
 pub mod sabotage;
+pub mod version;
