@@ -28,6 +28,9 @@ mod quorum_loss;
 #[path = "daemons/library.rs"]
 mod library;
 
+#[path = "daemons/two_builds/mod.rs"]
+mod two_builds;
+
 #[path = "daemons/expectation.rs"]
 mod expectation;
 #[path = "daemons/matrix.rs"]

@@ -11,3 +11,4 @@ pub mod limits;
 pub mod numbers;
 pub mod packed;
 pub mod sabotage;
+pub mod version;

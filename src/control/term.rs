@@ -127,7 +127,7 @@ async fn one_tick(replica: &Replica, previous: Took, due_ms: u64) -> Took {
     loop {
         let late_before_ms = late_ms();
         let previous_ms = told_ms.max(late_before_ms);
-        let call = replica.own(Command::Tick { previous_ms });
+        let call = replica.own(tick_of(replica, previous_ms));
         let proposed = replica.propose_in(term, call, Instant::now() + TICK_TIMEOUT);
         let outcome = tokio::select! {
             outcome = proposed => outcome,
@@ -150,6 +150,23 @@ async fn one_tick(replica: &Replica, previous: Took, due_ms: u64) -> Took {
             }
             Err(_) => return Took::default(),
         }
+    }
+}
+
+#[cfg(not(feature = "next-version"))]
+const fn tick_of(_: &Replica, previous_ms: u64) -> Command {
+    Command::Tick { previous_ms }
+}
+
+/// A field that older members do not know is written once none of them is left.
+#[cfg(feature = "next-version")]
+fn tick_of(replica: &Replica, previous_ms: u64) -> Command {
+    let head = &replica.state().head;
+    let beat = head.beats.unwrap_or(0) + 1;
+    let known = head.version >= crate::base::version::NEXT;
+    Command::Tick {
+        previous_ms,
+        beat: known.then_some(beat),
     }
 }
 

@@ -4,6 +4,7 @@ use super::command::Command;
 use super::handle;
 use super::refusal::Refusal;
 use super::settle::settle;
+use super::since::since;
 use super::state::{Part, Reply, Request, State, Term};
 use super::submission::{Position, RequestKey, Submission};
 use crate::access::principal::Principal;
@@ -72,6 +73,10 @@ pub fn apply(state: &mut State, position: Position, submission: &Submission) -> 
     let result = silence
         .and_then(|()| admit(state, reason.as_deref(), command))
         .and_then(|()| dispatch(state, &mut context, command));
+    #[cfg(feature = "next-version")]
+    if result.is_ok() {
+        handle::next::beat(state, &mut context, command);
+    }
     match &result {
         Ok(_) => settle(state, &mut context),
         Err(Refusal::Internal { detail }) => alarm(state, &mut context, detail),
@@ -179,6 +184,10 @@ fn admit(state: &State, reason: Option<&str>, command: &Command) -> Result<(), R
     if state.head.cluster.is_none() && !matches!(command, Command::Form(_)) {
         return Err(Refusal::NotFormed);
     }
+    let (asked, current) = (since(command), state.head.version);
+    if asked > current {
+        return Err(Refusal::ClusterVersion { asked, current });
+    }
     Ok(())
 }
 
@@ -221,12 +230,15 @@ fn dispatch(
         Command::RevokeToken { id } => handle::tokens::revoke(state, context, id),
         Command::OpenMembership { change } => handle::membership::open(state, context, change),
         Command::CloseMembership { done } => handle::membership::close(state, context, *done),
+        Command::Finalize(raise) => handle::version::finalize(state, context, raise),
+        #[cfg(feature = "next-version")]
+        Command::Annotate(note) => handle::next::annotate(state, context, note),
         Command::Form(founder) => handle::membership::form(state, context, founder),
         Command::Join(joiner) => handle::membership::join(state, context, joiner),
         Command::Observe(observation) => handle::observe::observe(state, context, observation),
         Command::Begin { node, begin } => handle::begin::begin(state, context, node, begin),
         Command::OpenTerm { idle_ms } => handle::term::open(state, context, *idle_ms),
-        Command::Tick { previous_ms } => handle::term::tick(state, context, *previous_ms),
+        Command::Tick { previous_ms, .. } => handle::term::tick(state, context, *previous_ms),
         Command::Take(take) => handle::take::take(state, context, take),
         Command::StandDown { node, after } => {
             handle::take::stand_down(state, context, node, *after)

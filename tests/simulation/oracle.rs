@@ -435,6 +435,7 @@ pub fn word(command: &Command) -> &'static str {
         Command::RevokeToken { .. } => "revoke_token",
         Command::OpenMembership { .. } => "open_membership",
         Command::CloseMembership { .. } => "close_membership",
+        Command::Finalize(_) => "finalize",
         Command::Form(_) => "form",
         Command::Join(_) => "join",
         Command::Observe(_) => "observe",

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::setup::{FEATURES, Ready};
+use crate::setup::{FEATURES, NEXT, Ready};
 use crate::step::{Failure, cargo, run, say, succeeds};
 use crate::{counts, setup};
 
@@ -33,6 +33,12 @@ pub fn verb(arguments: &[String]) -> Result<(), Failure> {
     }
     // Before the long part, so that its summary is the last that scrolls by.
     doc_tests(&ready)?;
+    // The test of two builds would compile it on its own time.
+    run(ready
+        .cargo()
+        .args(["build", "--workspace"])
+        .args(FEATURES)
+        .args(NEXT))?;
     let report = counts::Report::expected(ready.workspace());
     report.forget();
     let outcome = run(ready
