@@ -48,6 +48,7 @@ impl RaftLogStorage<Types> for LogStore {
             .database
             .put_meta(&mut batch, key::VOTE, &Ballot::from(*vote))?;
         self.0.database.write(batch)?;
+        self.0.acknowledged.voted(Ballot::from(*vote));
         self.0.wal.sync().await?;
         *self.0.vote.lock().unwrap_or_else(PoisonError::into_inner) = Some(*vote);
         Ok(())
@@ -97,6 +98,7 @@ impl RaftLogStorage<Types> for LogStore {
             newest.put(&self.0.database, &mut batch)?;
             let bytes = u64::try_from(batch.size_in_bytes()).unwrap_or(u64::MAX);
             self.0.database.write(batch)?;
+            self.0.acknowledged.appended(last);
             self.0.log_bytes.fetch_add(bytes, Ordering::Relaxed);
             self.0
                 .ends
@@ -112,6 +114,11 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
+        let lowered = self.0.acknowledged.truncates(last);
+        lowered.map_err(|error| {
+            self.0
+                .damaged(format!("noting a truncation failed: {error}"))
+        })?;
         let mut batch = WriteBatch::default();
         batch.delete_range_cf(
             self.0.database.column(LOG)?,
@@ -137,6 +144,7 @@ impl RaftLogStorage<Types> for LogStore {
             .database
             .put_meta(&mut batch, key::PURGED, &Position::from(upto))?;
         self.0.database.write(batch)?;
+        self.0.acknowledged.purged(upto);
         let mut ends = self.0.ends.lock().unwrap_or_else(PoisonError::into_inner);
         ends.purged = Some(upto);
         if ends.last.is_none_or(|last| last.index <= upto.index) {
