@@ -51,6 +51,7 @@ impl RaftLogStorage<Types> for LogStore {
         fail_point("vote.before");
         self.0.database.write(batch)?;
         fail_point("vote.written");
+        self.0.acknowledged.voted(Ballot::from(*vote));
         self.0.wal.sync().await?;
         fail_point("vote.synced");
         *self.0.vote.lock().unwrap_or_else(PoisonError::into_inner) = Some(*vote);
@@ -106,6 +107,7 @@ impl RaftLogStorage<Types> for LogStore {
             fail_point("log.append.before");
             self.0.database.write(batch)?;
             fail_point("log.append.written");
+            self.0.acknowledged.appended(last);
             self.0.log_bytes.fetch_add(bytes, Ordering::Relaxed);
             self.0
                 .ends
@@ -121,6 +123,11 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
+        let lowered = self.0.acknowledged.truncates(last);
+        lowered.map_err(|error| {
+            self.0
+                .damaged(format!("noting a truncation failed: {error}"))
+        })?;
         let mut batch = WriteBatch::default();
         batch.delete_range_cf(
             self.0.database.column(LOG)?,
@@ -150,6 +157,7 @@ impl RaftLogStorage<Types> for LogStore {
         fail_point("log.purge.before");
         self.0.database.write(batch)?;
         fail_point("log.purge.written");
+        self.0.acknowledged.purged(upto);
         let mut ends = self.0.ends.lock().unwrap_or_else(PoisonError::into_inner);
         ends.purged = Some(upto);
         if ends.last.is_none_or(|last| last.index <= upto.index) {

@@ -70,8 +70,8 @@ impl Store {
         if !begun {
             write_format_file(dir).map_err(|error| unreadable(dir, error))?;
         }
-        let disk = Disk::load(database, Arc::new(clock), identity, &dir.join(IMAGES))
-            .map_err(|error| unreadable(dir, error))?;
+        let images = dir.join(IMAGES);
+        let disk = Disk::load(database, Arc::new(clock), identity, dir, &images)?;
         image::resume(&disk)
             .and_then(|()| image::sweep(&disk))
             .map_err(|error| unreadable(dir, error))?;

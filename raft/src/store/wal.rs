@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
+use super::acknowledged::Acknowledged;
 use super::database::Database;
 use crate::fail_point::fail_point;
 
@@ -18,11 +19,14 @@ pub(super) struct Wal {
 }
 
 impl Wal {
-    pub(super) fn start(database: Arc<Database>) -> io::Result<Self> {
+    pub(super) fn start(
+        database: Arc<Database>,
+        acknowledged: Arc<Acknowledged>,
+    ) -> io::Result<Self> {
         let (sender, receiver) = channel();
         let thread = Builder::new()
             .name("raft-wal".to_owned())
-            .spawn(move || run(&database, &receiver))?;
+            .spawn(move || run(&database, &acknowledged, &receiver))?;
         Ok(Self {
             waiting: Mutex::new(Some(sender)),
             thread: Mutex::new(Some(thread)),
@@ -73,13 +77,21 @@ impl Wal {
     }
 }
 
-fn run(database: &Database, waiting: &Receiver<Waiting>) {
+fn run(database: &Database, acknowledged: &Acknowledged, waiting: &Receiver<Waiting>) {
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
         group.extend(waiting.try_iter());
         fail_point("log.sync.before");
-        let result = database.sync();
+        let due = acknowledged.due();
+        let synced = database.sync();
         fail_point("log.sync.after");
+        let result = synced.and_then(|()| {
+            let noted = acknowledged.note(&due);
+            noted.inspect_err(|error| {
+                let fatal = database.fatal();
+                fatal.trip(format_args!("noting what is acknowledged failed: {error}"));
+            })
+        });
         for done in group {
             done(match &result {
                 Ok(()) => Ok(()),

@@ -148,7 +148,7 @@ fn samples() -> Vec<Vec<u8>> {
         bytes(&SampleAsk {
             node,
             sample,
-            supports: Supported::OURS,
+            supports: Some(Supported::OURS),
         }),
     ));
     let joiner = Joiner {
@@ -166,7 +166,7 @@ fn samples() -> Vec<Vec<u8>> {
         bytes(&JoinAsk {
             joiner,
             csr_pem,
-            supports: Supported::OURS,
+            supports: Some(Supported::OURS),
         }),
     ));
     samples
