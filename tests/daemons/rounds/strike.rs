@@ -46,50 +46,55 @@ pub async fn strike(
         .cloned()
         .collect();
     let one = || BTreeSet::from([target.to_owned()]);
-    let (mut daemons, mut databases) = (BTreeSet::new(), BTreeSet::new());
-    match script.trouble {
+    let none = BTreeSet::new;
+    let (daemons, databases) = match script.trouble {
         Trouble::KillDaemon => {
-            daemons = one();
             ground.kill(target).await;
             sleep(DOWN).await;
             ground.start(target).await;
             answers(ground, target).await?;
+            (one(), none())
         }
         Trouble::KillDatabase => {
-            databases = one();
             if let Some(process) = observer.record().running(target) {
                 stage::kill(process.life.pid);
             }
+            (none(), one())
         }
         Trouble::Freeze => {
-            daemons = one();
             freeze(ground, &[target.to_owned()], FROZEN).await;
+            (one(), none())
         }
         Trouble::FreezeTwo => {
-            daemons = BTreeSet::from([target.to_owned(), others[0].clone()]);
-            freeze(ground, &[target.to_owned(), others[0].clone()], TWO_FROZEN).await;
+            let two = [target.to_owned(), others[0].clone()];
+            freeze(ground, &two, TWO_FROZEN).await;
+            (BTreeSet::from(two), none())
         }
         Trouble::CutOff => {
-            daemons = one();
             on_the_way(ground, script.trouble, target, &others).await;
+            (one(), none())
         }
         Trouble::CutOneWay | Trouble::CutPair | Trouble::Delay | Trouble::Loss => {
             on_the_way(ground, script.trouble, target, &others).await;
+            (none(), none())
         }
         Trouble::SickHealth => {
-            databases = one();
             sick(ground, target).await;
+            (none(), one())
         }
-        Trouble::FlipStaged => flip(ground, target, sha256),
+        Trouble::FlipStaged => {
+            flip(ground, target, sha256);
+            (none(), none())
+        }
         Trouble::Descriptors => {
-            daemons = one();
             descriptors(ground, target).await?;
+            (one(), none())
         }
         Trouble::Wiped => {
-            daemons = one();
             wiped(ground, target).await?;
+            (one(), none())
         }
-    }
+    };
     if let Trouble::KillDatabase | Trouble::SickHealth = script.trouble {
         stage::all_healthy(&ground.cluster, observer).await;
     }
