@@ -40,64 +40,23 @@ pub async fn strike(
     let clock = ground.cluster.tools.clock;
     let from_ms = clock.now_ms();
     let names = ground.cluster.names();
-    let others: Vec<String> = names
-        .iter()
-        .filter(|name| *name != target)
-        .cloned()
-        .collect();
-    let one = || BTreeSet::from([target.to_owned()]);
-    let none = BTreeSet::new;
-    let (daemons, databases) = match script.trouble {
-        Trouble::KillDaemon => {
-            ground.kill(target).await;
-            sleep(DOWN).await;
-            ground.start(target).await;
-            answers(ground, target).await?;
-            (one(), none())
-        }
-        Trouble::KillDatabase => {
-            if let Some(process) = observer.record().running(target) {
-                stage::kill(process.life.pid);
-            }
-            (none(), one())
-        }
-        Trouble::Freeze => {
-            freeze(ground, &[target.to_owned()], FROZEN).await;
-            (one(), none())
-        }
-        Trouble::FreezeTwo => {
-            let two = [target.to_owned(), others[0].clone()];
-            freeze(ground, &two, TWO_FROZEN).await;
-            (BTreeSet::from(two), none())
-        }
-        Trouble::CutOff => {
-            on_the_way(ground, script.trouble, target, &others).await;
-            (one(), none())
-        }
-        Trouble::CutOneWay | Trouble::CutPair | Trouble::Delay | Trouble::Loss => {
-            on_the_way(ground, script.trouble, target, &others).await;
-            (none(), none())
-        }
-        Trouble::SickHealth => {
-            sick(ground, target).await;
-            (none(), one())
-        }
-        Trouble::FlipStaged => {
-            flip(ground, target, sha256);
-            (none(), none())
-        }
-        Trouble::Descriptors => {
-            descriptors(ground, target).await?;
-            (one(), none())
-        }
-        Trouble::Wiped => {
-            wiped(ground, target).await?;
-            (one(), none())
-        }
+    let others = names.into_iter().filter(|name| name != target);
+    let others: Vec<String> = others.collect();
+    act(ground, observer, script.trouble, target, &others, sha256).await?;
+    let names = |names: &[&String]| -> BTreeSet<String> {
+        names.iter().map(|name| (*name).clone()).collect()
     };
-    if let Trouble::KillDatabase | Trouble::SickHealth = script.trouble {
-        stage::all_healthy(&ground.cluster, observer).await;
-    }
+    let target = target.to_owned();
+    let (daemons, databases) = match script.trouble {
+        Trouble::KillDaemon
+        | Trouble::Freeze
+        | Trouble::CutOff
+        | Trouble::Descriptors
+        | Trouble::Wiped => (names(&[&target]), names(&[])),
+        Trouble::FreezeTwo => (names(&[&target, &others[0]]), names(&[])),
+        Trouble::KillDatabase | Trouble::SickHealth => (names(&[]), names(&[&target])),
+        _ => (names(&[]), names(&[])),
+    };
     Ok(Fault {
         kind: script.trouble.name().to_owned(),
         from_ms,
@@ -106,6 +65,47 @@ pub async fn strike(
         databases,
         may_fail_plan: script.trouble.may_fail_plan(),
     })
+}
+
+async fn act(
+    ground: &mut Ground,
+    observer: &Observer,
+    trouble: Trouble,
+    target: &str,
+    others: &[String],
+    sha256: &str,
+) -> Result<(), String> {
+    match trouble {
+        Trouble::KillDaemon => {
+            ground.kill(target).await;
+            sleep(DOWN).await;
+            ground.start(target).await;
+            answers(ground, target).await?;
+        }
+        Trouble::KillDatabase => {
+            if let Some(process) = observer.record().running(target) {
+                stage::kill(process.life.pid);
+            }
+            stage::all_healthy(&ground.cluster, observer).await;
+        }
+        Trouble::Freeze => freeze(ground, &[target.to_owned()], FROZEN).await,
+        Trouble::FreezeTwo => {
+            freeze(ground, &[target.to_owned(), others[0].clone()], TWO_FROZEN).await;
+        }
+        Trouble::CutOff
+        | Trouble::CutOneWay
+        | Trouble::CutPair
+        | Trouble::Delay
+        | Trouble::Loss => on_the_way(ground, trouble, target, others).await,
+        Trouble::SickHealth => {
+            sick(ground, target).await;
+            stage::all_healthy(&ground.cluster, observer).await;
+        }
+        Trouble::FlipStaged => flip(ground, target, sha256),
+        Trouble::Descriptors => descriptors(ground, target).await?,
+        Trouble::Wiped => wiped(ground, target).await?,
+    }
+    Ok(())
 }
 
 async fn freeze(ground: &Ground, names: &[String], time: Duration) {
