@@ -34,6 +34,8 @@ pub enum Kind {
     WrongVersion,
     NeverHealthy,
     Flapping,
+    /// Runs as it should and does not obey a stop: the way back meets it.
+    IgnoreTerm,
     OriginShort,
     OriginMissing,
     OriginOther,
@@ -77,7 +79,7 @@ pub struct Script {
     pub back: bool,
 }
 
-const BAD: [Kind; 10] = [
+const BAD: [Kind; 11] = [
     Kind::SlowHealth,
     Kind::CrashAtStart,
     Kind::HangAtStart,
@@ -88,6 +90,7 @@ const BAD: [Kind; 10] = [
     Kind::OriginShort,
     Kind::OriginMissing,
     Kind::OriginOther,
+    Kind::IgnoreTerm,
 ];
 const TROUBLES: [Trouble; 13] = [
     Trouble::KillDaemon,
@@ -135,7 +138,7 @@ impl Script {
                 random.below(3)
             },
             whose,
-            back: random.below(100) < 70,
+            back: release == Kind::IgnoreTerm || random.below(100) < 70,
         }
     }
 }
@@ -151,12 +154,13 @@ impl Kind {
             Self::WrongVersion => Some("wrong-version=0.0.9"),
             Self::NeverHealthy => Some("never-healthy"),
             Self::Flapping => Some("flapping=300"),
+            Self::IgnoreTerm => Some("ignore-term"),
             Self::Sound | Self::OriginShort | Self::OriginMissing | Self::OriginOther => None,
         }
     }
 
     pub const fn is_sound(self) -> bool {
-        matches!(self, Self::Sound | Self::SlowHealth)
+        matches!(self, Self::Sound | Self::SlowHealth | Self::IgnoreTerm)
     }
 
     /// It takes a database away that has let clients in.

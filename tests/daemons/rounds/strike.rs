@@ -40,59 +40,23 @@ pub async fn strike(
     let clock = ground.cluster.tools.clock;
     let from_ms = clock.now_ms();
     let names = ground.cluster.names();
-    let others: Vec<String> = names
-        .iter()
-        .filter(|name| *name != target)
-        .cloned()
-        .collect();
-    let one = || BTreeSet::from([target.to_owned()]);
-    let (mut daemons, mut databases) = (BTreeSet::new(), BTreeSet::new());
-    match script.trouble {
-        Trouble::KillDaemon => {
-            daemons = one();
-            ground.kill(target).await;
-            sleep(DOWN).await;
-            ground.start(target).await;
-            answers(ground, target).await?;
-        }
-        Trouble::KillDatabase => {
-            databases = one();
-            if let Some(process) = observer.record().running(target) {
-                stage::kill(process.life.pid);
-            }
-        }
-        Trouble::Freeze => {
-            daemons = one();
-            freeze(ground, &[target.to_owned()], FROZEN).await;
-        }
-        Trouble::FreezeTwo => {
-            daemons = BTreeSet::from([target.to_owned(), others[0].clone()]);
-            freeze(ground, &[target.to_owned(), others[0].clone()], TWO_FROZEN).await;
-        }
-        Trouble::CutOff => {
-            daemons = one();
-            on_the_way(ground, script.trouble, target, &others).await;
-        }
-        Trouble::CutOneWay | Trouble::CutPair | Trouble::Delay | Trouble::Loss => {
-            on_the_way(ground, script.trouble, target, &others).await;
-        }
-        Trouble::SickHealth => {
-            databases = one();
-            sick(ground, target).await;
-        }
-        Trouble::FlipStaged => flip(ground, target, sha256),
-        Trouble::Descriptors => {
-            daemons = one();
-            descriptors(ground, target).await?;
-        }
-        Trouble::Wiped => {
-            daemons = one();
-            wiped(ground, target).await?;
-        }
-    }
-    if let Trouble::KillDatabase | Trouble::SickHealth = script.trouble {
-        stage::all_healthy(&ground.cluster, observer).await;
-    }
+    let others = names.into_iter().filter(|name| name != target);
+    let others: Vec<String> = others.collect();
+    act(ground, observer, script.trouble, target, &others, sha256).await?;
+    let names = |names: &[&String]| -> BTreeSet<String> {
+        names.iter().map(|name| (*name).clone()).collect()
+    };
+    let target = target.to_owned();
+    let (daemons, databases) = match script.trouble {
+        Trouble::KillDaemon
+        | Trouble::Freeze
+        | Trouble::CutOff
+        | Trouble::Descriptors
+        | Trouble::Wiped => (names(&[&target]), names(&[])),
+        Trouble::FreezeTwo => (names(&[&target, &others[0]]), names(&[])),
+        Trouble::KillDatabase | Trouble::SickHealth => (names(&[]), names(&[&target])),
+        _ => (names(&[]), names(&[])),
+    };
     Ok(Fault {
         kind: script.trouble.name().to_owned(),
         from_ms,
@@ -101,6 +65,47 @@ pub async fn strike(
         databases,
         may_fail_plan: script.trouble.may_fail_plan(),
     })
+}
+
+async fn act(
+    ground: &mut Ground,
+    observer: &Observer,
+    trouble: Trouble,
+    target: &str,
+    others: &[String],
+    sha256: &str,
+) -> Result<(), String> {
+    match trouble {
+        Trouble::KillDaemon => {
+            ground.kill(target).await;
+            sleep(DOWN).await;
+            ground.start(target).await;
+            answers(ground, target).await?;
+        }
+        Trouble::KillDatabase => {
+            if let Some(process) = observer.record().running(target) {
+                stage::kill(process.life.pid);
+            }
+            stage::all_healthy(&ground.cluster, observer).await;
+        }
+        Trouble::Freeze => freeze(ground, &[target.to_owned()], FROZEN).await,
+        Trouble::FreezeTwo => {
+            freeze(ground, &[target.to_owned(), others[0].clone()], TWO_FROZEN).await;
+        }
+        Trouble::CutOff
+        | Trouble::CutOneWay
+        | Trouble::CutPair
+        | Trouble::Delay
+        | Trouble::Loss => on_the_way(ground, trouble, target, others).await,
+        Trouble::SickHealth => {
+            sick(ground, target).await;
+            stage::all_healthy(&ground.cluster, observer).await;
+        }
+        Trouble::FlipStaged => flip(ground, target, sha256),
+        Trouble::Descriptors => descriptors(ground, target).await?,
+        Trouble::Wiped => wiped(ground, target).await?,
+    }
+    Ok(())
 }
 
 async fn freeze(ground: &Ground, names: &[String], time: Duration) {
