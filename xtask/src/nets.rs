@@ -6,7 +6,7 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 use list::{NETS, Net};
@@ -70,13 +70,16 @@ fn parsed(arguments: &[String]) -> Result<(Told, Vec<&'static str>), Failure> {
 
 fn run(ready: &Ready, net: &Net, told: &Told) -> Result<Line, Failure> {
     let path = built(ready, net.executable)?;
+    // One for both, since a net may say its line on either.
+    let (heard, said) = std::io::pipe().map_err(at("a pipe"))?;
     let mut command = Command::new(&path);
     command
         .args(["--exact", net.test, "--include-ignored", "--nocapture"])
         .current_dir(ready.workspace())
         .envs(told)
         .envs(net.variables.iter().copied())
-        .stdout(Stdio::piped());
+        .stdout(said.try_clone().map_err(at("a pipe"))?)
+        .stderr(said);
     #[expect(
         clippy::disallowed_methods,
         reason = "tells how long a net ran; decides nothing"
@@ -85,12 +88,12 @@ fn run(ready: &Ready, net: &Net, told: &Told) -> Result<Line, Failure> {
     let mut child = command.spawn().map_err(at(path.display()))?;
     let mut line = Line::new(net.name);
     let mut ran = false;
-    if let Some(stdout) = child.stdout.take() {
-        for text in BufReader::new(stdout).lines().map_while(Result::ok) {
-            println!("{text}");
-            ran |= text == "running 1 test";
-            line.take(&text);
-        }
+    // Its ends of the pipe close with the child's.
+    drop(command);
+    for text in BufReader::new(heard).lines().map_while(Result::ok) {
+        println!("{text}");
+        ran |= text == "running 1 test";
+        line.take(&text);
     }
     let status = child.wait().map_err(at(path.display()))?;
     if !ran {

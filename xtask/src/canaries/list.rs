@@ -29,7 +29,7 @@ const DAEMONS: &[Net] = &[Net::Test {
 }];
 const ORDER: &[Net] = &[Net::Test {
     executable: "sweeps",
-    test: "order::syscalls_of_a_roll",
+    test: "order::a_swap_is_durable_before_the_database_is_stopped",
     variables: &[],
 }];
 
