@@ -8,6 +8,7 @@ pub mod fatal;
 pub mod member;
 pub mod network;
 pub mod pki;
+mod sabotage;
 pub mod store;
 mod types;
 pub mod view;

@@ -106,9 +106,7 @@ impl Bug {
         static PLANTED: std::sync::OnceLock<Option<Bug>> = std::sync::OnceLock::new();
         *PLANTED.get_or_init(|| {
             let named = std::env::var(VARIABLE).ok()?;
-            let found = Self::ALL.iter().find(|bug| bug.name() == named);
-            assert!(found.is_some(), "{VARIABLE} names no bug: {named}");
-            found.copied()
+            Self::ALL.iter().find(|bug| bug.name() == named).copied()
         }) == Some(self)
     }
 

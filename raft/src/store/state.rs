@@ -1,6 +1,7 @@
 //! The replicated state: entries are applied to the application in memory, and what they changed is
 //! written with `last_applied` in one batch. openraft calls it from one task.
 
+use crate::sabotage::Bug;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -140,6 +141,13 @@ impl StateMachine {
         self.disk
             .database
             .put_meta(&mut batch, key::APPLIED, &self.applied)?;
+        if Bug::AppliedApart.is_planted() {
+            let mut apart = WriteBatch::default();
+            self.disk
+                .database
+                .put_meta(&mut apart, key::APPLIED, &self.applied)?;
+            self.disk.database.write(apart)?;
+        }
         fail_point("state.before");
         self.disk.database.write(batch)?;
         fail_point("state.written");

@@ -27,6 +27,17 @@ const DAEMONS: &[Net] = &[Net::Test {
     test: "rounds::rounds",
     variables: &[("ROUNDS", "6")],
 }];
+const POINTS: &[Net] = &[Net::Test {
+    executable: "sweeps",
+    test: "fail_points::rolls::a_daemon_dies_at_each_label_of_a_roll",
+    variables: &[("LABELS", "state.before")],
+}];
+/// Needs root: a page cache outlives any process, so only a file system that is shut down shows it.
+const POWER: &[Net] = &[Net::Test {
+    executable: "sweeps",
+    test: "power::what_was_acknowledged_survives_power_cuts",
+    variables: &[("CUTS", "10")],
+}];
 const ORDER: &[Net] = &[Net::Test {
     executable: "sweeps",
     test: "order::a_swap_is_durable_before_the_database_is_stopped",
@@ -68,6 +79,8 @@ pub const CANARIES: &[Canary] = &[
     caught_by("digest-not-verified", DAEMONS),
     caught_by("rename-not-synced", ORDER),
     caught_by("bytes-not-synced", ORDER),
+    caught_by("applied-apart", POINTS),
+    caught_by("log-not-synced", POWER),
 ];
 
 const fn caught_by(name: &'static str, nets: &'static [Net]) -> Canary {
@@ -83,7 +96,7 @@ mod tests {
     use super::*;
 
     /// Where the flags are.
-    const FLAGS: [&str; 1] = ["src/base/sabotage.rs"];
+    const FLAGS: [&str; 2] = ["src/base/sabotage.rs", "raft/src/sabotage.rs"];
 
     #[test]
     fn the_list_names_every_flag_in_the_sources_once() {
@@ -92,8 +105,9 @@ mod tests {
         for file in FLAGS {
             let text = fs::read_to_string(root.join(file)).expect("the flags are there");
             let named = |line: &str| {
-                let (_, name) = line.trim().strip_suffix("\",")?.split_once(" = \"")?;
-                Some(name.to_owned())
+                let (before, name) = line.trim().strip_suffix("\",")?.split_once(" \"")?;
+                let names = before.ends_with('=') || before.ends_with("=>");
+                names.then(|| name.to_owned())
             };
             flags.extend(text.lines().filter_map(named));
         }
