@@ -127,16 +127,17 @@ impl Script {
             1 => Whose::Leader,
             _ => Whose::Other,
         };
+        // A bad release comes no further than the first node, and all are staged at once.
+        let passed = match random.below(3) {
+            passed if release.is_sound() && step != Step::Staging => passed,
+            _ => 0,
+        };
         Self {
             seed,
             release,
             trouble,
             step,
-            passed: if step == Step::Staging {
-                0
-            } else {
-                random.below(3)
-            },
+            passed,
             whose,
             back: release == Kind::IgnoreTerm || random.below(100) < 70,
         }
