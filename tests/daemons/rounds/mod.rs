@@ -22,8 +22,8 @@ use ground::Ground;
 use play::play;
 use script::{Kind, Script};
 
-/// A daemon killed while a sound release rolls, and one frozen while a bad one is taken back.
-const ORDINARY: [u64; 2] = [0, 40];
+/// A daemon killed while a sound release rolls, and a member cut off while a bad one fails.
+const ORDINARY: [u64; 2] = [0, 17];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rounds() {
