@@ -80,11 +80,11 @@ fn clients(
     stopped: &watch::Receiver<bool>,
 ) -> JoinSet<()> {
     let mut busy = JoinSet::new();
-    for number in 0..3 {
+    for number in 0..5 {
         let client = Client {
             world: world.clone(),
             random: random.split(),
-            steers: if number == 0 { 40 } else { 4 },
+            steers: if number == 0 { 40 } else { 3 },
             traces: 0,
             number,
         };

@@ -36,7 +36,7 @@ use super::weather::Weather;
 use crate::support::{CLUSTER, client, eventually, wall_now};
 
 /// Longer than any answer takes of a member that is not frozen.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 pub struct World {
     pub setting: Setting,
@@ -261,9 +261,15 @@ impl World {
         self.seats.lock().unwrap().insert(name, seat);
     }
 
-    /// Some member, whatever its state.
+    /// Some member, if any can be, one that lives.
     pub fn any(&self) -> NodeName {
-        let names: Vec<NodeName> = self.seats.lock().unwrap().keys().cloned().collect();
+        let seats = self.seats.lock().unwrap();
+        let living = seats.iter().filter(|(_, seat)| seat.life.is_some());
+        let mut names: Vec<NodeName> = living.map(|(name, _)| name.clone()).collect();
+        if names.is_empty() {
+            names.extend(seats.keys().cloned());
+        }
+        drop(seats);
         let mut random = self.random.lock().unwrap();
         random.pick(&names).cloned().expect("somebody sits here")
     }

@@ -76,6 +76,10 @@ pub fn judge(ops: &[Op]) -> Result<(), String> {
         };
         furthest = furthest.max(done.len());
         if seen.len() > VISITED_MAX {
+            eprintln!(
+                "a search for an order of {} requests was given up",
+                ops.len()
+            );
             return Ok(());
         }
         let next = (0..ops.len()).filter(|at| !done.contains(at) && ops[*at].began_ns <= end);
