@@ -6,6 +6,10 @@ use std::io;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// Values within values: a record here is a few deep. A decoder follows what is nested on its thread's stack, and a
+/// stack that overflows takes the whole process with it.
+const NESTING_MAX: usize = 64;
+
 /// Encodes with field names.
 pub(crate) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     rmp_serde::to_vec_named(value).map_err(io::Error::other)
@@ -13,7 +17,9 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
 
 /// Decodes what [`encode`] wrote; `what` names the record in the error.
 pub(crate) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> io::Result<T> {
-    rmp_serde::from_slice(bytes).map_err(|error| {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    reader.set_max_depth(NESTING_MAX);
+    T::deserialize(&mut reader).map_err(|error| {
         io::Error::new(
             io::ErrorKind::InvalidData,
             format!("{what} of {} bytes cannot be read: {error}", bytes.len()),

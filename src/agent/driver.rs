@@ -1,6 +1,7 @@
 //! The loop around the host's machine: it tells the machine what the log says, what was seen and what
 //! came of its acts, and does what the machine asks for, in that order. It decides nothing.
 
+use crate::base::sabotage::Bug;
 use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Arc;
@@ -194,9 +195,7 @@ impl Driver {
         match action {
             Action::Persist => self.hands.keep(&self.host.ledger).await?,
             Action::SetReady(ready) => {
-                #[cfg(feature = "sabotage")]
-                let ready = ready || crate::base::sabotage::Bug::SkipDrain.is_planted();
-                beside.ready = ready;
+                beside.ready = ready || Bug::SkipDrain.is_planted();
                 self.show_ready(beside);
             }
             Action::Look => self.look(beside),

@@ -42,4 +42,6 @@ pub const JOIN_TOKEN_TTL: Millis = Millis::seconds(3_600);
 pub const TOKENS_MAX: usize = 10_000;
 pub const NODES_MAX: usize = 1_000;
 pub const VOTERS_MAX: usize = 5;
+/// Values within values of a message, an entry or a row: ours are a dozen deep, and a thread's stack carries this many.
+pub const NESTING_MAX: usize = 64;
 pub const CLOCK_SKEW_MAX: Millis = Millis(10_000);

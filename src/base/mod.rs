@@ -9,5 +9,6 @@ pub mod failure;
 pub mod ids;
 pub mod limits;
 pub mod numbers;
-#[cfg(feature = "sabotage")]
+pub mod packed;
 pub mod sabotage;
+pub mod version;

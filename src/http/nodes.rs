@@ -49,6 +49,22 @@ pub async fn clear(call: Call) -> Answer {
     Ok(done(&reply))
 }
 
+/// Of the next cluster version.
+#[cfg(feature = "next-version")]
+pub async fn annotate(call: Call) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Annotate {
+        note: String,
+    }
+    call.query(&[])?;
+    let node = call.node()?;
+    let Annotate { note } = call.body()?;
+    let annotation = crate::machine::command::Annotation { node, note };
+    let reply = call.submit(Command::Annotate(annotation)).await?;
+    Ok(done(&reply))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReleaseSlot {

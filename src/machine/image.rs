@@ -1,11 +1,14 @@
 //! State as rows and back. A row is one node, plan, token or request, or the head; its value names its
 //! fields, so that members of two versions read each other's. The digest is over all rows.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::state::{Part, State};
+use crate::access::principal::Principal;
 use crate::base::digest::Digest;
+use crate::base::packed;
+use crate::base::version;
 
 /// A changed row; `None` deletes it.
 pub type Change = (Vec<u8>, Option<Vec<u8>>);
@@ -56,34 +59,63 @@ pub fn all(state: &State) -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
-/// The state that these rows hold. An unknown kind of row is an error: a newer store is refused.
+/// The state that these rows hold. A store of a cluster version that this daemon does not support is an error, and so
+/// is a kind of row that it does not know, and a row under another's key, which nobody would ever write over.
 pub fn restore(rows: impl Iterator<Item = Row>) -> Result<State, String> {
+    let rows: Vec<Row> = rows.collect();
+    // Before any row is read as this version understands it.
+    if let Some((_, head)) = rows.iter().find(|(key, _)| key == HEAD.as_bytes()) {
+        let Marked { version } = decode(HEAD, head)?;
+        version::Supported::OURS.check(version)?;
+    }
     let mut state = State::default();
     for (key, value) in rows {
         let text = String::from_utf8_lossy(&key).into_owned();
         let kind = text.split('/').next().unwrap_or_default();
-        match kind {
-            HEAD => state.head = decode(&text, &value)?,
+        let part = match kind {
+            HEAD => {
+                state.head = decode(&text, &value)?;
+                None
+            }
             "node" => {
                 let node: crate::fleet::node::Node = decode(&text, &value)?;
+                let part = Part::Node(node.name.clone());
                 state.nodes.insert(node.name.clone(), node);
+                Some(part)
             }
             "plan" => {
                 let plan: crate::plans::plan::Plan = decode(&text, &value)?;
+                let part = Part::Plan(plan.id);
                 state.plans.insert(plan.id, plan);
+                Some(part)
             }
             "token" => {
                 let token: crate::access::token::Token = decode(&text, &value)?;
+                let part = Part::Token(token.id.clone());
                 state.tokens.insert(token.id.clone(), token);
+                Some(part)
             }
             "request" => {
-                let (actor, kept): (_, super::state::Request) = decode(&text, &value)?;
+                let (actor, kept): (Principal, super::state::Request) = decode(&text, &value)?;
+                let part = Part::Request(actor.clone(), kept.key.key.clone());
                 state.requests.insert((actor, kept.key.key.clone()), kept);
+                Some(part)
             }
             _ => return Err(format!("a row of unknown kind: {text}")),
+        };
+        let own = part.map_or_else(|| HEAD.as_bytes().to_vec(), |part| self::key(&part));
+        if own != key {
+            return Err(format!("row {text} holds what belongs elsewhere"));
         }
     }
     Ok(state)
+}
+
+/// The one field of the head that every version reads.
+#[derive(Deserialize)]
+struct Marked {
+    #[serde(default)]
+    version: version::Cluster,
 }
 
 /// Equal on members at the same applied index.
@@ -139,5 +171,5 @@ fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
 }
 
 fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, String> {
-    rmp_serde::from_slice(bytes).map_err(|error| format!("row {key} could not be decoded: {error}"))
+    packed::decode(bytes).map_err(|error| format!("row {key} could not be decoded: {error}"))
 }

@@ -200,6 +200,7 @@ impl Group {
                 zone: None,
             },
             csr_pem: request.csr_pem.clone(),
+            supports: None,
         };
         // The last member hands it on to the one that holds the CA's key.
         let door = self.members.last().unwrap();

@@ -3,6 +3,8 @@
 
 mod coverage;
 mod explorer;
+#[path = "invariants/fabricated.rs"]
+mod fabricated;
 mod faults;
 mod invariants;
 mod oracle;

@@ -13,6 +13,15 @@ use crate::{packages, rocksdb};
 /// out would compile half of the dependencies a second time.
 pub const FEATURES: [&str; 2] = ["--features", "aegis-updates/sabotage"];
 
+/// The second build, of the next cluster version: with the features above it shares everything below our
+/// own crate, which alone is compiled again.
+pub const NEXT: [&str; 4] = [
+    "--features",
+    "aegis-updates/next-version",
+    "--bin",
+    "aegis-updates-next",
+];
+
 /// A machine that is ready: hands out cargo commands that link the kept RocksDB.
 pub struct Ready {
     rocksdb: PathBuf,

@@ -1,5 +1,7 @@
 //! Members talk HTTP/1.1 over mutual TLS. This file holds what callers see of it; no route is decided here.
 
+#[doc(hidden)]
+pub mod bodies;
 mod client;
 mod connections;
 mod dialer;

@@ -1,6 +1,7 @@
 //! What is on disk: one RocksDB with a few columns and one write-ahead log, and image files beside it.
 //! Nothing here knows the network.
 
+mod acknowledged;
 mod clock;
 mod columns;
 mod database;
@@ -19,6 +20,8 @@ use serde::{Deserialize, Serialize};
 pub use self::clock::{HostClock, Moment, SystemClock};
 pub(crate) use self::disk::Disk;
 pub use self::identity::{Identity, OpenError, Presence};
+#[doc(hidden)]
+pub use self::image::rows as image_rows;
 pub(crate) use self::image::{Chunk, ImageFile, Inbox, ReceiveError, verify};
 #[cfg(test)]
 pub(crate) use self::log::LogStore;

@@ -126,7 +126,9 @@ impl Turn<'_> {
         };
         let did = match (restoring, result) {
             (Some(part), Ok(_)) if part < SWAPPED => {
-                self.ledger.alone = Some(Alone::Restoring { part: part + 1 });
+                self.ledger.alone = Some(Alone::Restoring {
+                    part: part.saturating_add(1),
+                });
                 return;
             }
             (Some(_), Ok(_)) => "restored the rollback target and started it".to_owned(),

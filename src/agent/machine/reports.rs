@@ -31,7 +31,7 @@ impl Turn<'_> {
             (Report::Noticed(_), _) | (_, None) => self.newest_known(),
             (_, Some(work)) => work.intent.generation,
         };
-        self.ledger.sequence += 1;
+        self.ledger.sequence = self.ledger.sequence.saturating_add(1);
         let observation = Observation {
             node: self.ledger.node.clone(),
             generation,

@@ -139,7 +139,7 @@ impl Turn<'_> {
     }
 
     pub fn run(&mut self, owner: Owner, act: Act) -> Flow {
-        self.ledger.acts += 1;
+        self.ledger.acts = self.ledger.acts.saturating_add(1);
         let id = self.ledger.acts;
         self.ledger.flight = Some(Flight {
             id,

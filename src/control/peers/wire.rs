@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::principal::Principal;
 use crate::base::ids::{MemberId, NodeName};
+use crate::base::packed;
+use crate::base::version;
 use crate::control::service::{Denied, HostView, MemberAct, Preview, PreviewNode, Unavailable};
 use crate::decision::waiting::Wait;
 use crate::fleet::intent::Begin;
@@ -75,6 +77,9 @@ pub enum BeginAnswer {
 pub struct SampleAsk {
     pub node: NodeName,
     pub sample: Sample,
+    /// The cluster versions that this host's daemon supports.
+    #[serde(default)]
+    pub supports: Option<version::Supported>,
 }
 
 /// What a host learns from the leader that took its sample: whether a majority stood behind it lately.
@@ -141,6 +146,8 @@ pub type SteerAnswer = Answer<Result<Reply, Denied>>;
 pub struct JoinAsk {
     pub joiner: Joiner,
     pub csr_pem: String,
+    #[serde(default)]
+    pub supports: Option<version::Supported>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -167,5 +174,5 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
 }
 
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    rmp_serde::from_slice(bytes).map_err(|error| format!("a message cannot be read: {error}"))
+    packed::decode(bytes).map_err(|error| format!("a message cannot be read: {error}"))
 }

@@ -2,6 +2,7 @@
 
 use crate::base::failure::Class;
 use crate::base::ids::{Generation, NodeName, PlanId};
+use crate::base::sabotage::Bug;
 use crate::journal::fact::Fact;
 use crate::machine::apply::Context;
 use crate::machine::handle::edges::{move_node, move_plan, progress};
@@ -38,6 +39,14 @@ pub fn fail_node(
         return Err(stale(format!("{name} is {}", status.name())));
     }
     fail(state, context, plan, name, class, detail)?;
+    if Bug::TimeoutFreesSlot.is_planted() {
+        let node = state.node_mut(name)?;
+        node.slot = None;
+        node.answered = Some(crate::fleet::node::Answered {
+            answer: crate::fleet::observation::Answer::StoodDown,
+            acted: true,
+        });
+    }
     Ok(Reply::Done)
 }
 
@@ -113,7 +122,8 @@ pub fn quorum_was_lost(
             match plan.strategy.on_quorum_loss {
                 OnQuorumLoss::RollbackAll => {
                     let plan = state.plan_mut(id)?;
-                    plan.notice_until_run_ms = Some(run_ms + plan.strategy.rollback_notice.0);
+                    plan.notice_until_run_ms =
+                        Some(run_ms.saturating_add(plan.strategy.rollback_notice.0));
                     plan.detail = Some(format!(
                         "quorum was lost ({cause}); everything is taken back unless it is paused"
                     ));

@@ -37,7 +37,7 @@ pub fn form(
         incarnation: 1,
         settings: settings.clone(),
     });
-    state.head.next_member = member.0 + 1;
+    state.head.next_member = member.0.saturating_add(1);
     let addresses = Addresses {
         address,
         api,
@@ -261,6 +261,8 @@ fn insert_node(state: &mut State, name: &NodeName, member: MemberId, addresses: 
         database: Database::default(),
         slot: None,
         drifted: None,
+        #[cfg(feature = "next-version")]
+        note: None,
     };
     state.nodes.insert(name.clone(), node);
     state.touched.insert(Part::Node(name.clone()));

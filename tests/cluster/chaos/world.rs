@@ -10,6 +10,7 @@ use std::time::Duration;
 use aegis_updates::access::token::Grant;
 use aegis_updates::base::digest::Digest;
 use aegis_updates::base::ids::{MemberId, NodeName};
+use aegis_updates::base::version::Supported;
 use aegis_updates::control::peers::wire::{self, Admitted, JoinAnswer, JoinAsk};
 use aegis_updates::control::reconciler::Probe;
 use aegis_updates::control::service::Service;
@@ -188,6 +189,7 @@ impl World {
                 zone: None,
             },
             csr_pem: request.csr_pem,
+            supports: Some(Supported::OURS),
         };
         let admitted = loop {
             let door = self.any();

@@ -13,6 +13,7 @@ use crate::world::World;
 /// What the log itself says at the entry that ended a plan.
 pub fn judge_state(step: &Step<'_>) -> Result<(), String> {
     for record in step.facts {
+        went_back_there(step, &record.fact)?;
         if let Fact::PlanStatus { plan, .. } = &record.fact
             && let Some(plan) = step.after.plans.get(plan)
         {
@@ -20,6 +21,38 @@ pub fn judge_state(step: &Step<'_>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A node goes back to what it had said before its first begin of the plan, however often it was tried since.
+fn went_back_there(step: &Step<'_>, fact: &Fact) -> Result<(), String> {
+    let (plan, name, what, goes_to) = match fact {
+        Fact::Taken {
+            plan, node, goal, ..
+        } if goal == "rollback" => {
+            let intent = step
+                .after
+                .nodes
+                .get(node)
+                .and_then(|node| node.intent.as_ref());
+            let wanted = intent.and_then(|intent| intent.goal.wants());
+            (plan, node, "is taken", wanted.map(|binary| binary.digest))
+        }
+        Fact::NodeStatus { plan, node, to, .. } if to == "RolledBack" => {
+            let runs = step.after.nodes.get(node).map(|node| node.database.digest);
+            (plan, node, "went", runs.flatten())
+        }
+        _ => return Ok(()),
+    };
+    let from = step.times.went_from.get(&(*plan, name.clone()));
+    if from.is_none() || from == goes_to.as_ref() {
+        return Ok(());
+    }
+    let short = |digest: Option<&Digest>| digest.map(Digest::short);
+    Err(format!(
+        "{name} {what} back to {:?}, it went from {:?}",
+        short(goes_to.as_ref()),
+        short(from)
+    ))
 }
 
 /// What the hosts really run when a plan has just ended.

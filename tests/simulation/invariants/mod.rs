@@ -14,9 +14,6 @@ pub mod i11;
 pub mod i14;
 pub mod i22;
 
-#[cfg(test)]
-pub mod fabricated;
-
 use crate::oracle::Step;
 
 /// The invariants that one applied entry can break.

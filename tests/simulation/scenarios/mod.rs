@@ -3,11 +3,13 @@
 mod bad_release;
 mod change_of_leader;
 mod clocks;
+mod endless_notice;
 mod outages;
 mod overtaken;
 mod plain_roll;
 mod released;
 mod retried;
+mod skipped;
 mod stale_evidence;
 
 use aegis_updates::access::principal::Principal;

@@ -5,7 +5,7 @@
 //! rows (u64). Numbers are little-endian. The SHA-256 over all of it travels beside the file.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -139,6 +139,35 @@ impl Reader {
         self.rows += 1;
         Ok(Some(Row { column, key, value }))
     }
+
+    fn at_end(&mut self) -> io::Result<()> {
+        if self.file.fill_buf()?.is_empty() {
+            return Ok(());
+        }
+        Err(damaged("something follows its end"))
+    }
+}
+
+/// Reads it from end to end: false when it is no image that this version understands, whatever its checksum.
+pub(super) fn is_readable(path: &Path) -> io::Result<bool> {
+    let whole = || {
+        let mut reader = Reader::open(path)?;
+        while reader.row()?.is_some() {}
+        reader.at_end()
+    };
+    match whole() {
+        Ok(()) => Ok(true),
+        Err(error) if is_damage(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The bytes are wrong, and the disk is not.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    )
 }
 
 /// Length and SHA-256 of a file.
@@ -161,8 +190,12 @@ fn take_long(file: &mut impl Read, length: u32) -> io::Result<Vec<u8>> {
             "a length of {length} bytes is beyond every limit"
         )));
     }
-    let mut bytes = vec![0; length as usize];
-    file.read_exact(&mut bytes)?;
+    // Grows with what is there, not with what is promised.
+    let mut bytes = Vec::new();
+    file.take(length.into()).read_to_end(&mut bytes)?;
+    if bytes.len() < length as usize {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(bytes)
 }
 

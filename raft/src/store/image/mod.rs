@@ -6,6 +6,10 @@ mod format;
 mod install;
 mod receive;
 #[cfg(test)]
+mod refused;
+#[doc(hidden)]
+pub mod rows;
+#[cfg(test)]
 mod tests;
 
 use std::fs::{self, File};

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::format::is_readable;
 use super::{ImageFile, sync_directory};
+use crate::fail_point::fail_point;
 use crate::store::disk::Disk;
 
 /// A piece of the image with checksum `sha256`.
@@ -41,7 +43,8 @@ struct Arriving {
 pub(crate) enum ReceiveError {
     /// Not all of it is here, or what is here is of another image.
     Incomplete,
-    /// All bytes are here and their checksum is another; they are gone.
+    /// All bytes are here, and their checksum is another or they are no image that this version reads; they
+    /// are gone.
     Damaged,
     Io(io::Error),
 }
@@ -66,6 +69,7 @@ impl Inbox {
             None => self.begin(chunk.sha256)?,
         };
         if chunk.offset == arriving.received {
+            fail_point("image.receive.chunk");
             arriving.file.write_all(&chunk.bytes)?;
             arriving.digest.update(&chunk.bytes);
             arriving.received += chunk.bytes.len() as u64;
@@ -82,15 +86,17 @@ impl Inbox {
             slot.take_if(|arriving| arriving.sha256 == sha256 && arriving.received == bytes);
         let arriving = complete.ok_or(ReceiveError::Incomplete)?;
         let found: [u8; 32] = arriving.digest.finalize().into();
-        if found != sha256 {
+        if found != sha256 || !is_readable(&arriving.path).map_err(ReceiveError::Io)? {
             fs::remove_file(&arriving.path).map_err(ReceiveError::Io)?;
             return Err(ReceiveError::Damaged);
         }
+        fail_point("image.receive.whole");
         arriving
             .file
             .sync_all()
             .and_then(|()| sync_directory(&self.disk.images))
             .map_err(ReceiveError::Io)?;
+        fail_point("image.receive.synced");
         Ok(ImageFile {
             path: arriving.path,
             bytes,
@@ -105,6 +111,7 @@ impl Inbox {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let path = self.disk.images.join(format!("{name}.arriving"));
+        fail_point("image.receive.begin");
         let file = File::create(&path)?;
         Ok(Arriving {
             sha256,
@@ -120,7 +127,9 @@ impl fmt::Display for ReceiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Incomplete => f.write_str("the image has not arrived as a whole"),
-            Self::Damaged => f.write_str("the image's checksum does not match its bytes"),
+            Self::Damaged => {
+                f.write_str("the image's bytes do not match its checksum, or are no image")
+            }
             Self::Io(error) => write!(f, "the image cannot be written: {error}"),
         }
     }
