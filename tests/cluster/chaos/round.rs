@@ -108,14 +108,21 @@ async fn beat(world: Arc<World>) {
 
 /// An operator who finds the plan paused once it is quiet has it go on.
 async fn go_on(world: &Arc<World>) {
-    let Some(state) = read(world).await else { return };
-    let Some(plan) = state.live_plan() else { return };
+    let Some(state) = read(world).await else {
+        return;
+    };
+    let Some(plan) = state.live_plan() else {
+        return;
+    };
     if let Status::Paused { of, .. } = plan.status {
         let (plan, direction) = (plan.id, Some(of));
         drop(state);
         let call = client(Command::Resume { plan, direction });
         let asked = world.any();
-        let said = world.on(&asked, move |station| async move { station.submit(call).await });
+        let said = world.on(
+            &asked,
+            move |station| async move { station.submit(call).await },
+        );
         if let Some(Ok(_)) = said.await {
             world.met.count("resumed_in_the_end");
         }
