@@ -4,30 +4,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aegis_updates::base::digest::Digest;
 use aegis_updates::base::ids::{MemberId, NodeName, PlanId};
-use aegis_updates::control::peers::wire::Written as Answer;
-use aegis_updates::control::service::{Call, Consistency, Service, Unavailable};
+use aegis_updates::control::service::{Consistency, Service, Unavailable};
 use aegis_updates::machine::command::Command;
 use aegis_updates::machine::state::{Reply, State};
-use aegis_updates::machine::submission::RequestKey;
 use aegis_updates::plans::plan::{Direction, Plan, Status};
 use aegis_updates::plans::progress;
 use aegis_updates::plans::spec::Spec;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::checks::oracle::Written;
 use super::checks::registers::Did;
 use super::random::Random;
 use super::setting::shelve;
 use super::world::World;
-use crate::support::{client, token};
 
 /// Plans that one round may make; those of operators who take a finished one back not counted.
 const PLANS_MAX: usize = 6;
-/// How often a write of unknown outcome is sent, under one key.
-const TRIES: usize = 3;
 
 /// One person with a terminal.
 pub struct Client {
@@ -67,70 +60,6 @@ impl Client {
         }
         // A copy: the members' own is theirs to change.
         Some(Arc::new(State::clone(&state)))
-    }
-
-    /// A write that is sent again under its key while its outcome is unknown, and now and then once more
-    /// when it is known: that changes nothing.
-    async fn leave_trace(&mut self) {
-        self.traces += 1;
-        let name = format!("trace-{}-{}", self.number, self.traces);
-        let began_ns = self.world.history.now_ns();
-        let answer = match self.write_once(&name, token(&name)).await {
-            Ok(answer) => {
-                self.world.history.placed(&name, began_ns, answer.index);
-                if self.random.percent(30) {
-                    self.repeat(&name, &answer).await;
-                }
-                match answer.result {
-                    Ok(_) => Written::Acknowledged,
-                    Err(_) => Written::Never,
-                }
-            }
-            Err(Unavailable::OutcomeUnknown) => Written::Unknown,
-            Err(_) => Written::Never,
-        };
-        self.world.history.token(name, answer);
-    }
-
-    async fn repeat(&self, name: &str, first: &Answer) {
-        let again = self.write(Some(name), token(name)).await;
-        if let Ok(again) = again
-            && first.result.is_ok()
-            && again.result != first.result
-        {
-            let (then, now) = (&first.result, &again.result);
-            let told = format!("{name} was answered {then:?}, and under the same key {now:?}");
-            self.world.watch.wrong(told);
-        }
-    }
-
-    /// Unknown only if every try was, and `Never` only if the first one was.
-    async fn write_once(&self, key: &str, command: Command) -> Result<Answer, Unavailable> {
-        let mut answer = self.write(Some(key), command.clone()).await;
-        for _ in 1..TRIES {
-            if answer != Err(Unavailable::OutcomeUnknown) {
-                break;
-            }
-            let again = self.write(Some(key), command.clone()).await;
-            answer = again.map_err(|_| Unavailable::OutcomeUnknown);
-        }
-        answer
-    }
-
-    async fn write(&self, key: Option<&str>, command: Command) -> Result<Answer, Unavailable> {
-        let request = key.map(|key| RequestKey {
-            key: key.to_owned(),
-            body: Digest::of(key.as_bytes()),
-        });
-        let call = Call {
-            request,
-            ..client(command)
-        };
-        let asked = self.world.any();
-        let wrote = self.world.on(&asked, async move |station| {
-            station.replica().submit(call).await
-        });
-        wrote.await.unwrap_or(Err(Unavailable::OutcomeUnknown))
     }
 
     async fn steer(&mut self, state: &State) {
