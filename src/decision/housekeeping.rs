@@ -23,9 +23,10 @@ pub fn stand_down(state: &State) -> Option<Command> {
         let plan = state.plans.get(&intent.plan);
         let wanted = match intent.goal {
             Goal::Update { .. } => {
-                plan.is_some_and(|plan| plan.goes_forward() && in_motion(plan, node))
+                plan.is_some_and(|plan| plan.goes_forward() && in_motion(plan, node, &intent.goal))
             }
-            Goal::Rollback { .. } => plan.is_some_and(|plan| plan.status.is_live()),
+            Goal::Rollback { .. } => plan
+                .is_some_and(|plan| plan.status.is_live() && in_motion(plan, node, &intent.goal)),
             Goal::Stage { .. } | Goal::StandDown => true,
         };
         let bound = node.past_boundary() && !Bug::StandDownPastBoundary.is_planted();
@@ -39,10 +40,14 @@ pub fn stand_down(state: &State) -> Option<Command> {
 }
 
 /// A skipped or failed node is no longer wanted by its plan, though the plan goes on.
-fn in_motion(plan: &Plan, node: &Node) -> bool {
+fn in_motion(plan: &Plan, node: &Node, goal: &Goal) -> bool {
+    let fits = |status: &progress::Status| match goal {
+        Goal::Rollback { .. } => matches!(status, progress::Status::RollingBack { .. }),
+        _ => matches!(status, progress::Status::Updating { .. }),
+    };
     plan.nodes
         .get(&node.name)
-        .is_some_and(|progress| matches!(progress.status, progress::Status::Updating { .. }))
+        .is_some_and(|progress| fits(&progress.status))
 }
 
 pub fn due(state: &State, view: &ClusterView, plan: &Plan) -> Option<Command> {
