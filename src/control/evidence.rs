@@ -42,6 +42,7 @@ struct Known {
     supports: Option<version::Supported>,
     unhealthy_since: Option<Instant>,
     probed: Option<(Instant, bool)>,
+    served: Option<Instant>,
 }
 
 impl Evidence {
@@ -73,7 +74,7 @@ impl Evidence {
             true => None,
             false => known.unhealthy_since.or(Some(now)),
         };
-        known.probed = None;
+        (known.probed, known.served) = (None, None);
         known.newest = Some((now, sample));
         known.supports = supports;
         drop(listening);
@@ -82,13 +83,19 @@ impl Evidence {
 
     /// The outcome of this leader's own look at the database of a silent host.
     pub fn probed(&self, term: u64, node: NodeName, serves: bool) {
-        let now = Instant::now();
+        self.probed_at(term, node, serves, Instant::now());
+    }
+
+    fn probed_at(&self, term: u64, node: NodeName, serves: bool, now: Instant) {
         let mut listening = self.lock();
         let known = listening_to(&mut listening, term, now)
             .hosts
             .entry(node)
             .or_default();
         known.probed = Some((now, serves));
+        if serves {
+            (known.served, known.unhealthy_since) = (Some(now), None);
+        }
     }
 
     /// Wakes one waiter for each sample that arrives.
@@ -223,6 +230,7 @@ impl Listening {
                 .probed
                 .filter(|(at, _)| since(*at) <= young)
                 .map(|(_, serves)| serves),
+            served_ago: known.served.map(|at| Millis(millis(since(at)))),
         }
     }
 }
@@ -299,5 +307,24 @@ mod tests {
         assert_eq!(sick.unhealthy_for, Some(Millis(1_500)));
         evidence.take_at(3, "a".parse().unwrap(), sample(true), None, after(3_000));
         assert_eq!(host(&evidence, 3, after(3_000)).unhealthy_for, None);
+    }
+
+    #[test]
+    fn a_look_that_finds_it_serving_ends_a_loss_and_is_forgotten_with_the_next_sample() {
+        let evidence = Evidence::default();
+        let start = Instant::now();
+        let after = |ms| start + Duration::from_millis(ms);
+        let name = || "a".parse().unwrap();
+        evidence.take_at(3, name(), sample(false), None, start);
+        evidence.probed_at(3, name(), true, after(4_000));
+        evidence.probed_at(3, name(), false, after(5_000));
+        let silent = host(&evidence, 3, after(6_000));
+        assert_eq!((silent.probed, silent.unhealthy_for), (Some(false), None));
+        assert_eq!(silent.silent_for, Millis(6_000));
+        assert_eq!(silent.served_ago, Some(Millis(2_000)));
+        evidence.take_at(3, name(), sample(false), None, after(7_000));
+        let heard = host(&evidence, 3, after(7_500));
+        assert_eq!(heard.served_ago, None);
+        assert_eq!(heard.unhealthy_for, Some(Millis(500)));
     }
 }

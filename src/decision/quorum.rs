@@ -62,5 +62,9 @@ fn lost_since(host: &Host) -> Option<Millis> {
     if host.fresh().is_some() {
         return host.unhealthy_for;
     }
-    (host.probed == Some(false)).then_some(host.silent_for)
+    // A look that found it serving began the loss anew.
+    let since = host.served_ago.map_or(host.silent_for, |served_ago| {
+        served_ago.min(host.silent_for)
+    });
+    (host.probed == Some(false)).then_some(since)
 }

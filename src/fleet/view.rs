@@ -52,6 +52,8 @@ pub struct Host {
     pub unhealthy_for: Option<Millis>,
     /// The leader's own look at the database, made only when its host is silent: `Some(true)` = it serves.
     pub probed: Option<bool>,
+    /// How long ago such a look last found that it serves, while its host was silent.
+    pub served_ago: Option<Millis>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -91,6 +91,35 @@ impl Coverage {
         all
     }
 
+    /// For the table of long runs.
+    pub fn line(&self, violations: usize, seconds: u64) -> String {
+        let joined = |counts: Vec<(String, u64)>| {
+            let one = |(name, count): (String, u64)| format!("{}={count}", name.replace(' ', "-"));
+            counts.into_iter().map(one).collect::<Vec<_>>().join(" ")
+        };
+        let faults = self.fault_counts().into_iter();
+        let faults = faults.map(|(name, count)| (name.to_owned(), count));
+        let travelled = |edges: &[(&str, &str, &str)], met: &BTreeMap<(String, String), u64>| {
+            let all = edges
+                .iter()
+                .filter(|(from, _, to)| (*from, *to) != BEYOND_SEEDS);
+            format!(
+                "{}/{}",
+                all.count() - untravelled("", edges, met).len(),
+                edges.len()
+            )
+        };
+        format!(
+            "net simulation: runs={} violations={violations} seconds={seconds} faults: {} covered: plan-edges={} node-edges={} entries={} {}",
+            self.seeds,
+            joined(faults.collect()),
+            travelled(plan::EDGES, &self.plan_edges),
+            travelled(progress::EDGES, &self.node_edges),
+            self.entries,
+            joined(self.ends.clone().into_iter().collect()),
+        )
+    }
+
     /// What a full run must have met and did not.
     pub fn lacking(&self) -> Vec<String> {
         let mut lacking = Vec::new();

@@ -40,8 +40,10 @@ fn run(seed: u64, keep_trace: bool) -> Run {
     let failure = world.oracle.violation().map(|violation| {
         let mut text = world.trace.tail().join("\n");
         text.push_str(&format!(
-            "\n{:?}\n{:?}\n",
-            world.setting.strategy, world.log.leader
+            "\n{:?}\n{:?}\n{}\n",
+            world.setting.strategy,
+            world.log.leader,
+            invariants::i11::waits(&world)
         ));
         text.push_str(&format!(
             "seed {seed}: {}: {}",
@@ -73,10 +75,13 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "only to say how long it took")]
 fn seeds() {
+    let began = std::time::Instant::now();
     let (from, count) = (number("FROM", 1), number("SEEDS", SEEDS_DEFAULT));
     let (coverage, failed) = run_all(from, count);
     println!("{coverage}");
+    println!("{}", coverage.line(failed.len(), began.elapsed().as_secs()));
     let shown = number("FAILURES", 3) as usize;
     let told: Vec<String> = failed
         .iter()

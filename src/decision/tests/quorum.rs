@@ -40,6 +40,19 @@ fn a_silent_host_counts_only_once_its_database_was_looked_at_and_does_not_serve(
     }
 }
 
+/// Found by seed 158: a look had found it serving meanwhile, and the loss was counted from when its host fell silent.
+#[test]
+fn a_loss_begins_anew_when_a_look_finds_the_database_serving() {
+    let mut table = Table::of(3);
+    table.sicken(3, LATE);
+    table.silence(2, 2 * LATE);
+    table.host(2).probed = Some(false);
+    for (served_ago, is_lost) in [(None, true), (Some(GRACE_MS), false), (Some(LATE), true)] {
+        table.host(2).served_ago = served_ago.map(Millis);
+        assert_eq!(lost(&table).is_some(), is_lost, "{served_ago:?}");
+    }
+}
+
 #[test]
 fn of_five_three_are_a_loss_and_a_higher_floor_does_not_lower_that() {
     let mut table = Table::of(5);

@@ -1,5 +1,10 @@
 //! Bad records by hand, and the checker that must refuse each. A checker that cannot fail proves nothing.
 
+#[path = "fabricated/begins.rs"]
+mod begins;
+#[path = "fabricated/losses.rs"]
+mod losses;
+
 use aegis_updates::base::digest::Digest;
 use aegis_updates::base::ids::{Generation, MemberId, NodeName, PlanId};
 use aegis_updates::decision::waiting::Wait;

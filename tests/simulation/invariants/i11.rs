@@ -91,7 +91,8 @@ fn wants_a_slot(name: &str, so: bool) -> Result<(), String> {
     Ok(())
 }
 
-fn waits(world: &World) -> String {
+/// What the plan waited for at the leader's last lap.
+pub fn waits(world: &World) -> String {
     let waits: Vec<String> = world
         .waits
         .iter()

@@ -3,6 +3,7 @@
 mod bad_release;
 mod change_of_leader;
 mod clocks;
+mod downgrades;
 mod endless_notice;
 mod outages;
 mod overtaken;
@@ -22,6 +23,7 @@ use aegis_updates::machine::submission::{Position, Submission};
 use aegis_updates::plans::plan::Status;
 use aegis_updates::plans::progress::{self, Step};
 
+use crate::invariants::i11;
 use crate::setting::{Setting, plain};
 use crate::world::World;
 
@@ -113,8 +115,9 @@ fn after_silence(
 
 fn story(world: &World) -> String {
     format!(
-        "{}\n{:?}",
+        "{}\n{}\n{:?}",
         world.trace.tail().join("\n"),
+        i11::waits(world),
         world.oracle.violation()
     )
 }

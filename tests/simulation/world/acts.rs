@@ -7,9 +7,11 @@ use aegis_updates::agent::machine::{
     Act, Done, Failure, FailureKind, Gave, Input, Process as Seen, Source,
 };
 use aegis_updates::base::ids::MemberId;
+use aegis_updates::fleet::intent::Goal;
 
 use super::agent::Running;
 use super::{Event, World};
+use crate::invariants::{begins, i21};
 
 /// How often a database tells its peers that it is there.
 const HEARTBEAT_MS: u64 = 500;
@@ -238,11 +240,36 @@ impl World {
         }
         host.installed = Some(digest);
         host.aside = None;
+        self.swap_is_covered(id, digest);
         self.trace
             .say(now, format_args!("{name} swapped to {}", digest.short()));
         let alone = self.member(id).agent.disk.alone.is_some();
         self.truth.swapped(id, generation, digest, alone);
         Ok(Gave::Nothing)
+    }
+
+    /// A rename forward or back, not one that puts a node back: a begin covers it, and the way back is kept.
+    fn swap_is_covered(&mut self, id: MemberId, digest: aegis_updates::base::digest::Digest) {
+        let member = self.member(id);
+        let disk = &member.agent.disk;
+        let Some(intent) = disk.work.as_ref().map(|work| &work.intent) else {
+            return;
+        };
+        let wanted = intent.goal.wants().map(|binary| binary.digest);
+        let runs = member.host.process.as_ref().map(|process| process.digest);
+        if disk.alone.is_some() || wanted != Some(digest) || runs == Some(digest) {
+            return;
+        }
+        let state = &self.oracle.state;
+        let used = begins::used(state, &member.name, intent.generation, disk.attempts);
+        let kept = match &intent.goal {
+            Goal::Update {
+                rollback_target, ..
+            } => i21::can_go_back(&member.host.backups, rollback_target.digest),
+            _ => Ok(()),
+        };
+        self.truth.judged("begins", id, used);
+        self.truth.judged("I21", id, kept);
     }
 
     fn stop(&mut self, id: MemberId, timeout_ms: u64, ends: &mut u64) -> Result<Gave, Failure> {

@@ -20,7 +20,8 @@ use aegis_updates::plans::plan::Status;
 use super::log::{Entry, Payload};
 use super::member::{Moment, Ticking};
 use super::{Event, World};
-use crate::invariants::{i03, i11};
+use crate::invariants::losses::Word;
+use crate::invariants::{i03, i11, losses};
 
 /// A proposal that has not come back by then is given up; its effect, if any, shows in the state.
 const PROPOSAL_TIMEOUT_MS: u64 = 2_000;
@@ -68,6 +69,11 @@ impl World {
         if let Err(detail) = judged {
             self.oracle.broken("I11", detail);
         }
+        let words = self.words(id);
+        let decided = decision.proposal.as_ref();
+        if let Err(detail) = losses::decided(&self.members[at].state, &words, decided) {
+            self.oracle.broken("losses", detail);
+        }
         self.waits = decision.waits;
         if let Some(command) = decision.proposal {
             if let Command::Take(take) = &command
@@ -80,6 +86,15 @@ impl World {
         if let Some(target) = decision.handoff {
             self.start_handoff(id, target);
         }
+    }
+
+    fn words(&self, id: MemberId) -> Vec<Word> {
+        let member = self.member(id);
+        let heard = member.lead.iter().flat_map(|lead| {
+            let names = member.state.nodes.keys();
+            names.map(|name| lead.word(name, self.now))
+        });
+        heard.collect()
     }
 
     /// I3's word on a take: who truly answered this leader lately, without the candidate and the slot holders.
@@ -217,6 +232,10 @@ impl World {
             let due = known.probed.is_none_or(|(at, _)| now - at > 1_000);
             if silent && due && now - lead.since_ms > HEALTH_AGE_MAX.0 {
                 known.probed = Some((now, serves));
+                if serves {
+                    (known.healthy_ms, known.served_ms) = (Some(now), Some(now));
+                    known.unhealthy_since_ms = None;
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use aegis_updates::machine::state::State;
 use super::agent::Agent;
 use super::host::Host;
 use super::log::Ticket;
+use crate::invariants::losses::Word;
 
 /// Where virtual wall time begins: some day in 2026, so that a jump of ten years back is possible.
 pub const WALL_START_MS: u64 = 1_780_000_000_000;
@@ -88,7 +89,10 @@ pub struct Ticking {
 pub struct Known {
     pub newest: Option<(u64, Sample)>,
     pub unhealthy_since_ms: Option<u64>,
+    /// When it was last called healthy, by its host or by a probe.
+    pub healthy_ms: Option<u64>,
     pub probed: Option<(u64, bool)>,
+    pub served_ms: Option<u64>,
 }
 
 impl Member {
@@ -141,8 +145,33 @@ impl Lead {
         } else {
             known.unhealthy_since_ms.or(Some(now_ms))
         };
-        known.probed = None;
+        if sample.healthy {
+            known.healthy_ms = Some(now_ms);
+        }
+        (known.probed, known.served_ms) = (None, None);
         known.newest = Some((now_ms, sample));
+    }
+
+    /// What was truly heard of one host's database.
+    pub fn word(&self, name: &NodeName, now_ms: u64) -> Word {
+        let nothing = Known::default();
+        let known = self.known.get(name).unwrap_or(&nothing);
+        let young = |at_ms: u64| now_ms - at_ms <= HEALTH_AGE_MAX.0;
+        let last_ms = known.newest.as_ref().map_or(self.since_ms, |(at, _)| *at);
+        let lost_since_ms = match &known.newest {
+            Some((at, sample)) if young(*at) => {
+                known.unhealthy_since_ms.filter(|_| !sample.healthy)
+            }
+            _ => {
+                let probed = known.probed.filter(|(at, _)| young(*at));
+                let since_ms = last_ms.max(known.healthy_ms.unwrap_or(0));
+                probed.and_then(|(_, serves)| (!serves).then_some(since_ms))
+            }
+        };
+        Word {
+            healthy_ago_ms: now_ms - known.healthy_ms.unwrap_or(self.since_ms),
+            lost_for_ms: lost_since_ms.map(|since_ms| now_ms - since_ms),
+        }
     }
 
     /// What decisions see of one host.
@@ -167,6 +196,7 @@ impl Lead {
                 .probed
                 .filter(|(at, _)| since(*at) <= HEALTH_AGE_MAX)
                 .map(|(_, serves)| serves),
+            served_ago: known.served_ms.map(since),
         }
     }
 }

@@ -54,6 +54,8 @@ impl World {
             let same = made > 0 && self.random.percent(15);
             self.coverage.releases += 1;
             self.create("create", if same { made - 1 } else { made });
+        } else if self.setting.operator_acts && self.random.percent(8) {
+            self.create("create an older one", 0);
         } else if self.setting.operator_acts && self.random.percent(30) {
             self.tidy_members();
         }
