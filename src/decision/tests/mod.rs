@@ -7,4 +7,6 @@ mod gates;
 
 mod order;
 
+mod put_back;
+
 mod quorum;
