@@ -4,15 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aegis_updates::control::service::{Consistency, Service};
+use aegis_updates::control::service::{Consistency, Denied, Service};
 use aegis_updates::machine::command::Command;
 use aegis_updates::machine::image;
-use aegis_updates::machine::state::State;
+use aegis_updates::machine::state::{Reply, State};
 use aegis_updates::plans::plan::Status;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use super::checks::registers::Did;
 use super::clients::Client;
 use super::met::Met;
 use super::random::Random;
@@ -21,9 +22,11 @@ use super::trouble::Trouble;
 use super::world::World;
 use crate::support::client;
 
-const TROUBLES_LAST: Duration = Duration::from_secs(10);
+const TROUBLES_LAST: Duration = Duration::from_secs(12);
 /// The longest deadlines of a round's plans are a minute, and one may follow another.
 const RESTS_WITHIN: Duration = Duration::from_secs(240);
+/// What takes longer is told on the way.
+const SLOW: Duration = Duration::from_secs(20);
 const BEAT: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -38,12 +41,18 @@ pub async fn run(seed: u64, setting: Setting, met: Arc<Met>) -> Vec<String> {
     beats.spawn(beat(world.clone()));
     let mut busy = clients(&world, &mut random, &stopped);
     if !world.setting.calm {
+        // Some rounds give plans room to move, others hardly any.
+        let pace = match random.percent(60) {
+            true => (500, 3_000),
+            false => (100, 900),
+        };
         for number in 0..2 {
             let trouble = Trouble {
                 world: world.clone(),
                 random: random.split(),
                 stop: stopped.clone(),
                 moves_members: number == 0,
+                pace,
             };
             busy.spawn(trouble.run());
         }
@@ -114,29 +123,48 @@ async fn go_on(world: &Arc<World>) {
     let Some(plan) = state.live_plan() else {
         return;
     };
-    if let Status::Paused { of, .. } = plan.status {
-        let (plan, direction) = (plan.id, Some(of));
-        drop(state);
-        let call = client(Command::Resume { plan, direction });
-        let asked = world.any();
-        let said = world.on(
-            &asked,
-            move |station| async move { station.submit(call).await },
-        );
-        if let Some(Ok(_)) = said.await {
+    let Status::Paused { of, .. } = plan.status else {
+        return;
+    };
+    let (plan, direction) = (plan.id, Some(of));
+    drop(state);
+    let began_ns = world.history.now_ns();
+    let call = client(Command::Resume { plan, direction });
+    let asked = world.any();
+    let said = world.on(
+        &asked,
+        move |station| async move { station.submit(call).await },
+    );
+    let steered = |revision| Did::Steered {
+        event: "resume",
+        revision,
+    };
+    match said.await {
+        Some(Ok(Reply::Plan { revision, .. })) => {
             world.met.count("resumed_in_the_end");
+            let did = steered(Some(revision));
+            world.history.wrote(plan, began_ns, true, did);
+        }
+        Some(Ok(_) | Err(Denied::Refused(_))) => {}
+        Some(Err(Denied::Unavailable(_))) | None => {
+            world.history.wrote(plan, began_ns, false, steered(None));
         }
     }
 }
 
 async fn rest(world: &Arc<World>) -> Result<(), String> {
-    let end = Instant::now() + RESTS_WITHIN;
+    let (began, mut told) = (Instant::now(), SLOW);
     loop {
         let Some(unrest) = unrest(world).await else {
             return Ok(());
         };
-        if Instant::now() > end {
+        let waited = began.elapsed();
+        if waited > RESTS_WITHIN {
             return Err(unrest);
+        }
+        if waited > told {
+            eprintln!("no rest after {waited:.0?}: {unrest}");
+            told += SLOW;
         }
         sleep(LOOK).await;
     }

@@ -25,12 +25,18 @@ pub struct Trouble {
     pub stop: watch::Receiver<bool>,
     /// Members come and go by this one alone, once each.
     pub moves_members: bool,
+    /// The pause between two faults, in milliseconds, at least and at most.
+    pub pace: (u64, u64),
 }
 
 impl Trouble {
     pub async fn run(mut self) {
+        if self.moves_members && self.random.percent(40) {
+            self.move_members().await;
+        }
         while !self.is_over() {
-            let pause = self.random.between(200, 1_200);
+            let (least, most) = self.pace;
+            let pause = self.random.between(least, most);
             sleep(Duration::from_millis(pause)).await;
             match self.random.between(0, 99) {
                 0..=21 => self.kill().await,
@@ -200,15 +206,19 @@ impl Trouble {
             self.random.pick(&names).cloned()
         };
         let Some(gone) = gone else { return };
-        let actor = client(Command::CloseMembership { done: true }).actor;
-        let asked = self.world.any();
-        let named = gone.clone();
-        let removed = self.world.on(&asked, async move |station| {
-            let act = MemberAct::Remove;
-            station.change_member(actor, None, named, act).await
-        });
-        if removed.await == Some(Ok(Reply::Done)) {
-            self.world.met.count("remove");
+        // Refused while a node is in hand: asked again.
+        while !self.is_over() {
+            let actor = client(Command::CloseMembership { done: true }).actor;
+            let (asked, named) = (self.world.any(), gone.clone());
+            let removed = self.world.on(&asked, async move |station| {
+                let act = MemberAct::Remove;
+                station.change_member(actor, None, named, act).await
+            });
+            if removed.await == Some(Ok(Reply::Done)) {
+                self.world.met.count("remove");
+                return;
+            }
+            self.lasts(200, 600).await;
         }
     }
 
