@@ -3,6 +3,8 @@
 
 #[path = "faces/core.rs"]
 mod core;
+#[path = "faces/document.rs"]
+mod document;
 
 use std::iter::successors;
 use std::sync::Arc;
@@ -43,6 +45,14 @@ impl Face {
         let core = Core::formed();
         let api = Api::with_limiter(core.clone(), Limiter::new(rate, burst));
         Self { core, api }
+    }
+
+    /// As anybody gets it.
+    async fn get_document(&self) -> Value {
+        let request = Request::get("/openapi.json").body(Body::empty());
+        let response = router(&self.api).oneshot(request.expect("a request")).await;
+        let body = response.expect("infallible").into_body().collect().await;
+        serde_json::from_slice(&body.expect("a body").to_bytes()).expect("it is JSON")
     }
 
     async fn ask(&self, role: Option<Role>, method: &str, path: &str, body: &str) -> Told {

@@ -3,9 +3,11 @@
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::call::{Answer, Call, json, node_name};
 use super::nodes::done;
+use super::openapi::texts::Name;
 
 pub async fn show(call: Call) -> Answer {
     let query = call.query(&["consistency"])?;
@@ -44,9 +46,10 @@ pub async fn show(call: Call) -> Answer {
     Ok(json(StatusCode::OK, &body))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Transfer {
+pub struct Transfer {
+    #[schema(value_type = Name)]
     to: String,
 }
 

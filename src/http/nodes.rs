@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::call::{Answer, Call, json};
 use super::error::Problem;
@@ -49,9 +50,9 @@ pub async fn clear(call: Call) -> Answer {
     Ok(done(&reply))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ReleaseSlot {
+pub struct ReleaseSlot {
     /// The operator's word that the host is switched off.
     #[serde(default)]
     host_is_off: bool,
