@@ -6,7 +6,7 @@ use aegis_updates::cli::{self, Cli, ClusterVerb, Exit, Verb};
 use aegis_updates::{config, daemon, demo};
 use clap::Parser as _;
 
-fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     let Cli { globals, verb } = Cli::parse();
     let exit = match verb {
         Verb::Config(verb) => config::command::run(&verb),

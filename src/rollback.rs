@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::agent::binary::{Applied, Error, apply_binary, installed, prepare};
+use crate::agent::binary::{Applied, Error, apply_binary, installed_durably, prepare};
 use crate::base::digest::Digest;
 use crate::orchestrator::{self, ClusterNode, UpdateOrchestrator};
 
@@ -14,7 +14,7 @@ pub async fn restore_backup(
     install_path: &Path,
     expected: &Digest,
 ) -> Result<Applied, Error> {
-    if installed(install_path).await? == Some(*expected) {
+    if installed_durably(install_path, expected).await? {
         return Ok(Applied::AlreadyInstalled);
     }
     let prepared = prepare(backup, install_path, expected).await?;

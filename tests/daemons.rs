@@ -28,7 +28,15 @@ mod quorum_loss;
 #[path = "daemons/library.rs"]
 mod library;
 
+#[path = "daemons/two_builds/mod.rs"]
+mod two_builds;
+
 #[path = "daemons/expectation.rs"]
 mod expectation;
 #[path = "daemons/matrix.rs"]
 mod matrix;
+
+#[path = "daemons/measure/mod.rs"]
+mod measure;
+#[path = "daemons/rounds/mod.rs"]
+mod rounds;

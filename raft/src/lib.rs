@@ -3,10 +3,12 @@
 
 pub mod application;
 mod encoding;
+pub mod fail_point;
 pub mod fatal;
 pub mod member;
 pub mod network;
 pub mod pki;
+mod sabotage;
 pub mod store;
 mod types;
 pub mod view;

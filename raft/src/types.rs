@@ -119,9 +119,9 @@ pub(crate) struct Position {
 /// A vote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ballot {
-    term: u64,
-    node: u64,
-    committed: bool,
+    pub(crate) term: u64,
+    pub(crate) node: u64,
+    pub(crate) committed: bool,
 }
 
 /// A log entry.
@@ -150,13 +150,6 @@ pub(crate) struct Configured {
 pub(crate) struct Covered {
     pub(crate) last: Option<Position>,
     pub(crate) configured: Configured,
-}
-
-impl Ballot {
-    /// The member that the vote is for.
-    pub(crate) fn node(&self) -> u64 {
-        self.node
-    }
 }
 
 impl From<LogId> for Position {

@@ -1,6 +1,7 @@
 //! The loop around the host's machine: it tells the machine what the log says, what was seen and what
 //! came of its acts, and does what the machine asks for, in that order. It decides nothing.
 
+use crate::base::sabotage::Bug;
 use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Arc;
@@ -12,10 +13,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::boot::{self, Boot};
 use super::executor::Executor;
-use super::files::{self, off_runtime};
-use super::ledger_file::LedgerFile;
+use super::files;
+use super::hands::Hands;
 use super::link::{Link, Told};
-use super::look::Looker;
 use super::machine::{Act, Action, Done, Failure, FailureKind, Gave, Host, Input, Look, advance};
 use super::readiness::{State, Switch};
 use crate::fleet::intent::Begin;
@@ -37,9 +37,7 @@ const REPORTS_WAITING_MAX: usize = 16;
 /// One host's machine and all that it works with.
 pub struct Driver {
     pub host: Host,
-    pub file: LedgerFile,
-    pub executor: Arc<Executor>,
-    pub looker: Looker,
+    pub hands: Arc<dyn Hands>,
     pub link: Arc<dyn Link>,
     pub switch: Switch,
     pub boot: Boot,
@@ -195,14 +193,9 @@ impl Driver {
 
     async fn act(&mut self, beside: &mut Beside, action: Action) -> Result<(), files::Error> {
         match action {
-            Action::Persist => {
-                let (file, ledger) = (self.file.clone(), self.host.ledger.clone());
-                off_runtime(move || file.save(&ledger)).await?;
-            }
+            Action::Persist => self.hands.keep(&self.host.ledger).await?,
             Action::SetReady(ready) => {
-                #[cfg(feature = "sabotage")]
-                let ready = ready || crate::base::sabotage::Bug::SkipDrain.is_planted();
-                beside.ready = ready;
+                beside.ready = ready || Bug::SkipDrain.is_planted();
                 self.show_ready(beside);
             }
             Action::Look => self.look(beside),
@@ -238,10 +231,10 @@ impl Driver {
         beside.looking = true;
         beside.looked_at = Some(Instant::now());
         let (_, patience) = self.host.look_pace();
-        let (looker, news) = (self.looker.clone(), beside.news.clone());
+        let (hands, news) = (self.hands.clone(), beside.news.clone());
         let drained = self.host.ledger.drained;
         tokio::spawn(async move {
-            let look = match timeout(LOOK_MAX, looker.look(drained, patience)).await {
+            let look = match timeout(LOOK_MAX, hands.look(drained, patience)).await {
                 Ok(Ok(look)) => Some(look),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the database cannot be looked at");
@@ -276,19 +269,19 @@ impl Driver {
             return;
         }
         beside.sampled = Some((Instant::now(), worth));
-        let (looker, link) = (self.looker.clone(), self.link.clone());
+        let (hands, link) = (self.hands.clone(), self.link.clone());
         let (ledger, switch) = (self.host.ledger.clone(), self.switch.clone());
         tokio::spawn(async move {
-            let sample = looker.sample(&ledger, &look, &switch).await;
+            let sample = hands.sample(&ledger, &look, &switch).await;
             link.sample(sample).await;
         });
     }
 
     fn drain_again(&self, beside: &mut Beside) {
         beside.drained_at = Some(Instant::now());
-        let (adapter, link) = (self.looker.adapter.clone(), self.link.clone());
+        let hands = self.hands.clone();
         tokio::spawn(async move {
-            if let Err(error) = adapter.drain(&link.peers()).await {
+            if let Err(error) = hands.drain_again().await {
                 tracing::debug!(%error, "the drain was not renewed");
             }
         });
@@ -309,10 +302,10 @@ impl Driver {
 
     fn start(&self, beside: &mut Beside, id: u64, act: Act) {
         tracing::info!(id, act = act.name(), "acting");
-        let (executor, news) = (self.executor.clone(), beside.news.clone());
+        let (hands, news) = (self.hands.clone(), beside.news.clone());
         let early = Executor::ends_early(&act);
         let name = act.name();
-        let running = tokio::spawn(async move { executor.run(&act).await });
+        let running = tokio::spawn(async move { hands.run(&act).await });
         let handle = running.abort_handle();
         tokio::spawn(async move {
             let result = match running.await {

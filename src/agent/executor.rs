@@ -6,6 +6,7 @@ mod failures;
 mod process;
 mod traffic;
 
+use crate::base::sabotage::Bug;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,9 +39,7 @@ pub struct Places {
 
 impl Executor {
     pub async fn run(&self, act: &Act) -> Result<Gave, Failure> {
-        #[cfg(feature = "sabotage")]
-        if matches!(act, Act::Drain { .. } | Act::WaitDrained { .. })
-            && crate::base::sabotage::Bug::SkipDrain.is_planted()
+        if matches!(act, Act::Drain { .. } | Act::WaitDrained { .. }) && Bug::SkipDrain.is_planted()
         {
             return Ok(Gave::Nothing);
         }

@@ -1,12 +1,15 @@
 //! Files that are wholly there or not there at all, and work on them away from the runtime's threads.
 //! What a file means is known by whoever writes it.
 
+use crate::base::sabotage::Bug;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use aegis_updates_raft::fail_point::fail_point;
 
 /// Input or output failed; the text does not repeat the source.
 #[derive(Debug)]
@@ -73,20 +76,31 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> 
         .open(&aside)
         .map_err(at("create", &aside))?;
     file.write_all(bytes).map_err(at("write", &aside))?;
-    file.sync_all().map_err(at("sync", &aside))?;
+    fail_point("files.written");
+    if !Bug::BytesNotSynced.is_planted() {
+        file.sync_all().map_err(at("sync", &aside))?;
+    }
+    fail_point("files.synced");
     rename_durably(&aside, path)
 }
 
 /// Renames within one directory and syncs it.
 pub fn rename_durably(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(at("rename to", to))?;
+    fail_point("files.renamed");
+    if Bug::RenameNotSynced.is_planted() {
+        return Ok(());
+    }
     sync_parent(to)
 }
 
 /// Removes a file, durably; one that is not there is removed already.
 pub fn remove_durably(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
-        Ok(()) => sync_parent(path),
+        Ok(()) => {
+            fail_point("files.removed");
+            sync_parent(path)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(at("remove", path)(error)),
     }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, io};
 
+use aegis_updates_raft::fail_point::fail_point;
+
 use super::files::{self, at};
 use super::machine::Ledger;
 use super::resident;
@@ -65,13 +67,18 @@ impl LedgerFile {
         let mut allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
         // Before anything was seen healthy whatever is installed may run.
         if !startable.is_empty() && *allowed != startable {
+            fail_point("ledger.allowed.before");
             resident::write_allowed(&self.resident_dir, &startable)?;
+            fail_point("ledger.allowed.after");
             *allowed = startable;
         }
         drop(allowed);
         let bytes = serde_json::to_vec(ledger)
             .map_err(|error| at("encode", &self.path)(io::Error::other(error)))?;
-        files::write_durably(&self.path, &bytes, 0o600)
+        fail_point("ledger.save.before");
+        files::write_durably(&self.path, &bytes, 0o600)?;
+        fail_point("ledger.save.after");
+        Ok(())
     }
 }
 

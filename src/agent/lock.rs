@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use aegis_updates_raft::fail_point::fail_point;
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, at};
@@ -102,7 +103,10 @@ impl ExecutorLock {
             Some(acting) => {
                 let bytes = serde_json::to_vec(&acting)
                     .map_err(|error| at("encode", &note)(io::Error::other(error)))?;
-                files::write_durably(&note, &bytes, 0o600)
+                fail_point("lock.acting.before");
+                files::write_durably(&note, &bytes, 0o600)?;
+                fail_point("lock.acting.after");
+                Ok(())
             }
             None => files::remove_durably(&note),
         }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use aegis_updates_raft::fail_point::fail_point;
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, at};
@@ -47,7 +48,9 @@ pub fn claim(install_path: &Path, cluster: &str) -> Result<Claim, Error> {
     let aside = files::beside(&marker, "", &format!(".{}", std::process::id()));
     files::write_durably(&aside, &bytes, 0o644).map_err(Error::Io)?;
     // A link, unlike a rename, fails when the name is taken: the first daemon wins.
+    fail_point("marker.before");
     let linked = fs::hard_link(&aside, &marker);
+    fail_point("marker.linked");
     files::remove_durably(&aside).map_err(Error::Io)?;
     match linked {
         Ok(()) => {

@@ -18,6 +18,7 @@ pub mod session;
 pub mod boot;
 pub mod driver;
 pub mod executor;
+pub mod hands;
 pub mod ledger_file;
 pub mod link;
 pub mod look;

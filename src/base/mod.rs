@@ -10,5 +10,5 @@ pub mod ids;
 pub mod limits;
 pub mod numbers;
 pub mod packed;
-#[cfg(feature = "sabotage")]
 pub mod sabotage;
+pub mod version;

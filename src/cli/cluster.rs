@@ -41,6 +41,12 @@ pub enum ClusterVerb {
     Demote { node: String },
     /// Take a node out of the cluster; its database is not touched
     Remove { node: String },
+    /// Raise the cluster version for good, once every member's daemon supports it
+    Finalize {
+        /// The newest that the members support where absent
+        #[arg(long)]
+        to: Option<u32>,
+    },
     /// Make a token with which one host may join
     JoinToken {
         /// How long it is good, as in 10m; 1h where absent
@@ -79,6 +85,14 @@ pub async fn run(session: &Session, verb: ClusterVerb) -> Done {
             client.delete(&format!("/cluster/members/{node}")).await?;
             note!("{node} is no member any more; stop its daemon");
         }
+        ClusterVerb::Finalize { to } => {
+            let what = "The cluster version is raised. There is no way back: daemons that do not \
+                        support it will not start any more.";
+            confirm::by_name(session, what).await?;
+            let body = json!({ "version": to });
+            let answer = client.post("/cluster/finalize", &body).await?;
+            note!("the cluster is at version {}", answer["version"]);
+        }
         ClusterVerb::JoinToken { ttl } => {
             let body = json!({ "ttl": ttl.map(|ttl| ttl.to_string()) });
             let answer = client.post("/cluster/join-tokens", &body).await?;
@@ -88,8 +102,9 @@ pub async fn run(session: &Session, verb: ClusterVerb) -> Done {
     Ok(Exit::Reached)
 }
 
-const SHOWN: [Column; 13] = [
+const SHOWN: [Column; 15] = [
     ("cluster", "cluster"),
+    ("version", "version"),
     ("incarnation", "incarnation"),
     ("leader", "leader"),
     ("term", "term"),
@@ -99,6 +114,7 @@ const SHOWN: [Column; 13] = [
     ("live plan", "live_plan"),
     ("asked", "asked.node"),
     ("its role", "asked.role"),
+    ("supports up to", "asked.supports.newest"),
     ("applied", "asked.applied"),
     ("quorum heard, ms ago", "asked.quorum_ack_age_ms"),
     ("plaintext", "asked.insecure_plaintext"),
@@ -121,6 +137,7 @@ async fn members(session: &Session) -> Result<(), Failure> {
         ("PEER", "peer"),
         ("API", "api"),
         ("ZONE", "zone"),
+        ("SUPPORTS", "supports.newest"),
     ];
     output::rows(
         session.globals.output,

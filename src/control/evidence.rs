@@ -14,6 +14,7 @@ use super::service::HostView;
 use crate::base::duration::Millis;
 use crate::base::ids::{MemberId, NodeName};
 use crate::base::limits::{HEALTH_AGE_MAX, QUORUM_ACK_AGE_MAX};
+use crate::base::version;
 use crate::fleet::view::{ClusterView, Heard, Host, Sample, Voter};
 use crate::machine::state::State;
 
@@ -37,17 +38,32 @@ struct Listening {
 #[derive(Default)]
 struct Known {
     newest: Option<(Instant, Sample)>,
+    /// Came with the newest sample.
+    supports: Option<version::Supported>,
     unhealthy_since: Option<Instant>,
     probed: Option<(Instant, bool)>,
 }
 
 impl Evidence {
     /// Takes a host's sample while this member leads `term`.
-    pub fn take(&self, term: u64, node: NodeName, sample: Sample) {
-        self.take_at(term, node, sample, Instant::now());
+    pub fn take(
+        &self,
+        term: u64,
+        node: NodeName,
+        sample: Sample,
+        supports: Option<version::Supported>,
+    ) {
+        self.take_at(term, node, sample, supports, Instant::now());
     }
 
-    fn take_at(&self, term: u64, node: NodeName, sample: Sample, now: Instant) {
+    fn take_at(
+        &self,
+        term: u64,
+        node: NodeName,
+        sample: Sample,
+        supports: Option<version::Supported>,
+        now: Instant,
+    ) {
         let mut listening = self.lock();
         let known = listening_to(&mut listening, term, now)
             .hosts
@@ -59,6 +75,7 @@ impl Evidence {
         };
         known.probed = None;
         known.newest = Some((now, sample));
+        known.supports = supports;
         drop(listening);
         self.arrived.notify_one();
     }
@@ -87,6 +104,22 @@ impl Evidence {
             .and_then(|listening| listening.hosts.get(node))
             .and_then(|known| known.newest.as_ref())
             .is_some_and(|(at, _)| at.elapsed() <= within)
+    }
+
+    /// The cluster versions that each daemon supports, of those whose host this leader heard lately.
+    pub fn supported(&self, term: u64) -> BTreeMap<NodeName, version::Supported> {
+        let listening = self.lock();
+        let known = listening.as_ref().filter(|known| known.term == term);
+        let fresh = |known: &Known| {
+            let (at, _) = known.newest.as_ref()?;
+            let young = at.elapsed() <= HEALTH_AGE_MAX.as_duration();
+            known.supports.filter(|_| young)
+        };
+        known
+            .into_iter()
+            .flat_map(|listening| &listening.hosts)
+            .filter_map(|(name, known)| Some((name.clone(), fresh(known)?)))
+            .collect()
     }
 
     /// Everything that decisions rest on beside the state.
@@ -122,6 +155,7 @@ impl Evidence {
     /// What faces show of it.
     pub fn hosts(&self, state: &State, consensus: &ConsensusView) -> BTreeMap<NodeName, HostView> {
         let view = self.view(state, consensus);
+        let supported = self.supported(consensus.term);
         let shown = |(name, host): (NodeName, Host)| {
             let reachable = matches!(host.heard, Heard::Heard { .. });
             let age_ms = host.age().map(|age| age.0);
@@ -130,6 +164,7 @@ impl Evidence {
                 Heard::Silent { .. } | Heard::Unknown => None,
             };
             let shown = HostView {
+                supports: supported.get(&name).copied(),
                 reachable,
                 age_ms,
                 sample,
@@ -243,7 +278,7 @@ mod tests {
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
         assert_eq!(host(&evidence, 3, start).heard, Heard::Unknown);
-        evidence.take_at(3, "a".parse().unwrap(), sample(true), after(500));
+        evidence.take_at(3, "a".parse().unwrap(), sample(true), None, after(500));
         assert_eq!(host(&evidence, 3, after(1_500)).fresh_health(), Some(true));
         let silent = host(&evidence, 3, after(4_500));
         assert_eq!(silent.heard, Heard::Silent { age: Millis(4_000) });
@@ -258,11 +293,11 @@ mod tests {
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
         for (at, healthy) in [(0, true), (1_000, false), (2_000, false)] {
-            evidence.take_at(3, "a".parse().unwrap(), sample(healthy), after(at));
+            evidence.take_at(3, "a".parse().unwrap(), sample(healthy), None, after(at));
         }
         let sick = host(&evidence, 3, after(2_500));
         assert_eq!(sick.unhealthy_for, Some(Millis(1_500)));
-        evidence.take_at(3, "a".parse().unwrap(), sample(true), after(3_000));
+        evidence.take_at(3, "a".parse().unwrap(), sample(true), None, after(3_000));
         assert_eq!(host(&evidence, 3, after(3_000)).unhealthy_for, None);
     }
 }

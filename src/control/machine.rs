@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::base::ids::MemberId;
 use crate::base::packed;
+use crate::base::version;
 use crate::journal::record::Record;
 use crate::machine::state::{Reply, State};
 use crate::machine::submission::{Position, Submission};
@@ -100,6 +101,9 @@ impl Published {
 
 impl Application for Machine {
     fn apply(&mut self, entry: &EntryContext, payload: &[u8]) -> Applied {
+        if self.fatal.reason().is_some() {
+            return Applied::default();
+        }
         let position = Position {
             index: entry.index,
             term: entry.term,
@@ -124,9 +128,19 @@ impl Application for Machine {
                 apply::apply_membership(state, position, &voters, &members, joint)
             }
             EntryKind::Normal { .. } => {
-                let (result, facts) = apply_payload(state, position, payload);
-                reply = encode_reply(&result);
-                facts
+                let applied = apply_payload(state, position, payload);
+                // Applied as this version understands it, it would give another state than the others'.
+                let supported = version::Supported::OURS.check(state.head.version);
+                match applied.and_then(|applied| supported.map(|()| applied)) {
+                    Ok((result, facts)) => {
+                        reply = encode_reply(&result);
+                        facts
+                    }
+                    Err(why) => {
+                        self.fatal.trip(format!("entry {}: {why}", entry.index));
+                        return Applied::default();
+                    }
+                }
             }
         };
         let changed = image::changed(state).unwrap_or_else(|error| {
@@ -157,18 +171,16 @@ fn apply_payload(
     state: &mut State,
     position: Position,
     payload: &[u8],
-) -> (Result<Reply, Refusal>, Vec<Record>) {
-    match decode_submission(payload) {
-        Ok(submission) => {
-            let outcome = apply::apply(state, position, &submission);
-            (outcome.result, outcome.facts)
-        }
-        Err(detail) => {
-            // The entry counts as applied on every member alike, and changes nothing else.
-            apply::apply_first_of_term(state, position);
-            (Err(Refusal::Internal { detail }), Vec::new())
-        }
+) -> Result<(Result<Reply, Refusal>, Vec<Record>), String> {
+    if payload.is_empty() {
+        // No version can read it: it counts as applied on every member alike, and changes nothing else.
+        apply::apply_first_of_term(state, position);
+        let detail = "an entry is empty".to_owned();
+        return Ok((Err(Refusal::Internal { detail }), Vec::new()));
     }
+    let submission = decode_submission(payload)?;
+    let outcome = apply::apply(state, position, &submission);
+    Ok((outcome.result, outcome.facts))
 }
 
 fn journal_row(record: &Record) -> Row {
@@ -188,16 +200,18 @@ pub fn encode_submission(submission: &Submission) -> Result<Vec<u8>, rmp_serde::
     Ok(bytes)
 }
 
-/// Reads what [`encode_submission`] wrote. Exact: another layout, or a field that is missing, is an error.
+/// Reads what [`encode_submission`] wrote. Whoever proposes an entry can read it; one that cannot be read here was
+/// written by a newer daemon.
 pub fn decode_submission(payload: &[u8]) -> Result<Submission, String> {
+    let unknown = |why: String| {
+        format!("it is of a kind that this daemon does not know ({why}); start the newer daemon")
+    };
     match payload.split_first() {
-        Some((&LAYOUT, body)) => {
-            packed::decode(body).map_err(|error| format!("an entry cannot be read: {error}"))
-        }
-        Some((layout, _)) => Err(format!(
-            "an entry has layout {layout}, this version reads {LAYOUT}"
-        )),
-        None => Err("an entry is empty".to_owned()),
+        Some((&LAYOUT, body)) => packed::decode(body).map_err(|error| unknown(error.to_string())),
+        layout => Err(unknown(format!(
+            "its layout is {:?}, known is {LAYOUT}",
+            layout.map(|(layout, _)| layout)
+        ))),
     }
 }
 
@@ -209,4 +223,128 @@ fn encode_reply(result: &Result<Reply, Refusal>) -> Vec<u8> {
 /// Reads what [`Machine`] gave as the reply of an entry.
 pub fn decode_reply(bytes: &[u8]) -> Result<Result<Reply, Refusal>, String> {
     packed::decode(bytes).map_err(|error| format!("a reply cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::access::principal::Principal;
+    use crate::machine::command::{Command, Raise, Settings};
+    use crate::machine::state::Cluster;
+
+    const NEWER: version::Cluster = version::Cluster(version::Supported::OURS.newest.0 + 1);
+
+    fn entry(index: u64) -> EntryContext {
+        EntryContext {
+            index,
+            term: 1,
+            leader: 1,
+            kind: EntryKind::Normal { opening: false },
+        }
+    }
+
+    fn submission(command: Command) -> Submission {
+        let member = MemberId(1);
+        Submission {
+            elapsed_ms: 0,
+            wall_ms: 0,
+            actor: Principal::Member { member },
+            reason: None,
+            request: None,
+            command,
+        }
+    }
+
+    fn formed() -> State {
+        let mut state = State::default();
+        state.head.cluster = Some(Cluster {
+            id: "c".to_owned(),
+            incarnation: 1,
+            settings: Settings {
+                quorum_loss_grace_ms: 1,
+                url_allow: Vec::new(),
+                voters_max: 1,
+            },
+        });
+        state.head.term.number = 1;
+        state.head.term.leader = Some(MemberId(1));
+        state.head.term.opened = true;
+        state
+    }
+
+    fn restored(state: &State) -> Result<(Machine, Arc<Published>, Fatal), RestoreError> {
+        let fatal = Fatal::new(|_| {});
+        let (mut machine, published) = Machine::new(fatal.clone());
+        let rows = image::all(state).unwrap();
+        machine.restore(&mut rows.into_iter().map(Ok))?;
+        Ok((machine, published, fatal))
+    }
+
+    /// Neither this entry nor the next is applied, and nothing of them is written.
+    fn stops_at(bytes: &[u8]) {
+        let (mut machine, published, fatal) = restored(&formed()).unwrap();
+        assert_eq!(machine.apply(&entry(7), bytes), Applied::default());
+        let reason = fatal.reason().unwrap();
+        assert!(reason.starts_with("entry 7: "), "{reason}");
+        assert!(reason.contains("start the newer daemon"), "{reason}");
+        let tick = submission(Command::Tick { previous_ms: 1 });
+        let tick = encode_submission(&tick).unwrap();
+        assert_eq!(machine.apply(&entry(8), &tick), Applied::default());
+        assert_eq!(published.newest().index, 0);
+    }
+
+    #[test]
+    fn an_entry_of_a_kind_that_is_not_known_stops_the_member() {
+        let known = submission(Command::Tick { previous_ms: 1 });
+        let mut newer = serde_json::to_value(&known).unwrap();
+        newer["command"] = json!({ "Annex": { "where": "there" } });
+        let mut bytes = vec![LAYOUT];
+        rmp_serde::encode::write_named(&mut bytes, &newer).unwrap();
+        stops_at(&bytes);
+        stops_at(&[LAYOUT + 1, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_passed_over() {
+        let known = submission(Command::Tick { previous_ms: 1 });
+        let mut newer = serde_json::to_value(&known).unwrap();
+        newer["command"]["Tick"]["beat"] = json!(3);
+        let mut bytes = vec![LAYOUT];
+        rmp_serde::encode::write_named(&mut bytes, &newer).unwrap();
+        assert_eq!(decode_submission(&bytes).as_ref(), Ok(&known));
+    }
+
+    #[test]
+    fn a_cluster_version_that_is_not_supported_is_not_entered() {
+        let raise = Raise {
+            to: Some(NEWER),
+            supported: BTreeMap::new(),
+        };
+        let raise = submission(Command::Finalize(raise));
+        stops_at(&encode_submission(&raise).unwrap());
+    }
+
+    #[test]
+    fn a_store_of_a_version_that_is_not_supported_is_refused() {
+        let mut state = formed();
+        state.head.version = NEWER;
+        let refused = restored(&state).map(drop).unwrap_err();
+        let words = format!("the cluster is at version {NEWER}");
+        assert!(refused.0.contains(&words), "{refused}");
+        assert!(refused.0.ends_with("start the newer daemon"), "{refused}");
+    }
+
+    #[test]
+    fn a_store_from_before_there_were_versions_is_at_the_first() {
+        let state = formed();
+        let mut head = serde_json::to_value(&state.head).unwrap();
+        head.as_object_mut().unwrap().remove("version");
+        let row = (b"head".to_vec(), rmp_serde::to_vec_named(&head).unwrap());
+        let read = image::restore(std::iter::once(row)).unwrap();
+        assert_eq!(read.head.version, version::Cluster::FIRST);
+    }
 }

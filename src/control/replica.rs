@@ -21,8 +21,9 @@ use crate::access::principal::Principal;
 use crate::base::ids::MemberId;
 use crate::base::limits::RECONNECT_GRACE;
 use crate::journal::record::Record;
-use crate::machine::command::{Change, Command};
+use crate::machine::command::{Change, Command, Raise};
 use crate::machine::refusal::Refusal;
+use crate::machine::since::since;
 use crate::machine::state::State;
 use crate::machine::submission::Submission;
 
@@ -149,6 +150,9 @@ impl Replica {
     }
 
     pub async fn submit_by(&self, call: Call, deadline: Instant) -> Result<Written, Unavailable> {
+        if let Some(refused) = self.not_yet(&call.command) {
+            return Ok(refused);
+        }
         let mut pause = AGAIN;
         loop {
             let mut applied = self.0.published.watch();
@@ -188,9 +192,23 @@ impl Replica {
         let Some(term) = self.opened_term() else {
             return Err(Unwritten::Never(Unavailable::NoLeader));
         };
+        if let Some(refused) = self.not_yet(&call.command) {
+            return Ok(refused);
+        }
         let mut call = call.clone();
         self.say_who_was_heard(term, &mut call.command);
         self.propose_in(term, call, deadline).await
+    }
+
+    /// The refusal of an entry kind whose cluster version is not reached: in the log it would stop the
+    /// members that do not know it.
+    fn not_yet(&self, command: &Command) -> Option<Written> {
+        let (asked, current) = (since(command), self.state().head.version);
+        (asked > current).then_some(Written {
+            index: 0,
+            term: 0,
+            result: Err(Refusal::ClusterVersion { asked, current }),
+        })
     }
 
     /// Only the leader knows which hosts answer; whatever the caller wrote is overwritten.
@@ -200,6 +218,10 @@ impl Replica {
             Command::OpenMembership {
                 change: Change::Remove { node, reachable },
             } => (node, reachable),
+            Command::Finalize(Raise { supported, .. }) => {
+                *supported = self.0.evidence.supported(term);
+                return;
+            }
             _ => return,
         };
         let within = RECONNECT_GRACE.as_duration();

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::access::principal::Principal;
 use crate::base::digest::Digest;
 use crate::base::ids::{MemberId, NodeName};
+use crate::base::version;
 use crate::decision::waiting::Wait;
 use crate::fleet::view::Sample;
 use crate::journal::record::Record;
@@ -168,6 +169,9 @@ pub struct HostView {
     pub sample: Option<Sample>,
     /// The leader's own look at the database of a silent host.
     pub probed: Option<bool>,
+    /// The cluster versions that its daemon supports; `None`: it was not heard, or does not say.
+    #[serde(default)]
+    pub supports: Option<version::Supported>,
 }
 
 /// What consensus says now, as this member sees it.

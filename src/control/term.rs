@@ -11,6 +11,7 @@ use super::clock::idle_ms;
 use super::replica::{Replica, Unwritten};
 use crate::base::limits::TICK_INTERVAL;
 use crate::machine::command::Command;
+use crate::machine::state::Term;
 
 /// A proposal of the leader's own is given up after this and decided anew.
 pub const PROPOSAL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,8 +28,10 @@ pub async fn open(replica: &Replica) -> bool {
         return false;
     }
     let state = replica.state();
-    if state.head.term.number == consensus.term && state.head.term.opened {
-        return true;
+    match opening(&state.head.term, consensus.term) {
+        Opening::TooEarly => return false,
+        Opening::Done => return true,
+        Opening::Due => {}
     }
     let newest = replica.member().newest_append_not_opening();
     let idle = newest.map(|newest| idle_ms(&newest, &replica.clock().now()));
@@ -54,6 +57,26 @@ pub async fn open(replica: &Replica) -> bool {
             );
             false
         }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Opening {
+    /// The term's own first entry is not applied here, so neither is all that came before it: the times that this
+    /// leader would put into the log would be reckoned from an older entry.
+    TooEarly,
+    Due,
+    Done,
+}
+
+/// What a leader of term `led` that applied as far as `applied` has to do about its opening.
+const fn opening(applied: &Term, led: u64) -> Opening {
+    if applied.number != led {
+        Opening::TooEarly
+    } else if applied.opened {
+        Opening::Done
+    } else {
+        Opening::Due
     }
 }
 
@@ -104,7 +127,7 @@ async fn one_tick(replica: &Replica, previous: Took, due_ms: u64) -> Took {
     loop {
         let late_before_ms = late_ms();
         let previous_ms = told_ms.max(late_before_ms);
-        let call = replica.own(Command::Tick { previous_ms });
+        let call = replica.own(tick_of(replica, previous_ms));
         let proposed = replica.propose_in(term, call, Instant::now() + TICK_TIMEOUT);
         let outcome = tokio::select! {
             outcome = proposed => outcome,
@@ -130,6 +153,23 @@ async fn one_tick(replica: &Replica, previous: Took, due_ms: u64) -> Took {
     }
 }
 
+#[cfg(not(feature = "next-version"))]
+const fn tick_of(_: &Replica, previous_ms: u64) -> Command {
+    Command::Tick { previous_ms }
+}
+
+/// A field that older members do not know is written once none of them is left.
+#[cfg(feature = "next-version")]
+fn tick_of(replica: &Replica, previous_ms: u64) -> Command {
+    let head = &replica.state().head;
+    let beat = head.beats.unwrap_or(0) + 1;
+    let known = head.version >= crate::base::version::NEXT;
+    Command::Tick {
+        previous_ms,
+        beat: known.then_some(beat),
+    }
+}
+
 /// What the next tick has to tell of one that was committed `total_ms` after it was due: nothing when the
 /// tick itself told nearly all of it, or one outage would be judged twice.
 const fn untold(total_ms: u64, told_ms: u64) -> u64 {
@@ -146,7 +186,21 @@ fn boot_ms(replica: &Replica) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::untold;
+    use super::{Opening, opening, untold};
+    use crate::machine::state::Term;
+
+    #[test]
+    fn a_term_is_opened_once_all_that_came_before_it_is_applied() {
+        let applied = |number, opened| Term {
+            number,
+            opened,
+            ..Term::default()
+        };
+        assert_eq!(opening(&applied(6, true), 7), Opening::TooEarly);
+        assert_eq!(opening(&applied(6, false), 7), Opening::TooEarly);
+        assert_eq!(opening(&applied(7, false), 7), Opening::Due);
+        assert_eq!(opening(&applied(7, true), 7), Opening::Done);
+    }
 
     #[test]
     fn an_outage_is_told_once_and_whole() {

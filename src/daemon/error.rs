@@ -99,7 +99,7 @@ impl fmt::Display for Error {
             Self::Start(error) => error.fmt(f),
             Self::Clock(error) => write!(f, "the host's clocks cannot be read: {error}"),
             Self::Files(error) => write!(f, "{error}: {}", error.source),
-            Self::Fatal(reason) => write!(f, "the store failed: {reason}"),
+            Self::Fatal(reason) => write!(f, "this member cannot go on: {reason}"),
         }
     }
 }

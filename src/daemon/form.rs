@@ -16,6 +16,7 @@ use super::places::Places;
 use crate::access::secret::{JoinTicket, Secret};
 use crate::base::digest::Digest;
 use crate::base::ids::MemberId;
+use crate::base::version;
 use crate::config::Config;
 use crate::control::peers::wire::{self, Admitted, JoinAnswer, JoinAsk};
 use crate::machine::command::{Founder, Joiner, Settings};
@@ -131,6 +132,7 @@ pub async fn join(config: &Config, ticket: &JoinTicket) -> Result<Identity, Erro
             zone: config.node.zone.clone(),
         },
         csr_pem: joining.csr_pem.clone(),
+        supports: Some(version::Supported::OURS),
     };
     let admitted = ask_cluster(ticket, &ask).await?;
     let credentials = Credentials {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use aegis_updates_raft::fail_point::fail_point;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::files::{self, at};
@@ -58,7 +59,10 @@ impl Identity {
     }
 
     pub fn save(&self, data_dir: &Path) -> Result<(), Error> {
-        write(&path(data_dir), self)
+        fail_point("identity.before");
+        write(&path(data_dir), self)?;
+        fail_point("identity.after");
+        Ok(())
     }
 }
 
@@ -68,11 +72,15 @@ impl Joining {
     }
 
     pub fn save(&self, data_dir: &Path) -> Result<(), Error> {
-        write(&joining_path(data_dir), self)
+        fail_point("joining.before");
+        write(&joining_path(data_dir), self)?;
+        fail_point("joining.after");
+        Ok(())
     }
 
     /// It has joined: the nonce and the key's copy are needed no more.
     pub fn forget(data_dir: &Path) -> Result<(), Error> {
+        fail_point("joining.forget");
         files::remove_durably(&joining_path(data_dir)).map_err(Error::Io)
     }
 }

@@ -229,12 +229,26 @@ async fn start_member(
             election_min_ms: min.0,
             election_max_ms: max.0,
         },
-        images: member::ImagePolicy::default(),
+        images: image_policy(),
     };
     let member = Member::start(settings, store, machine, peers)
         .await
         .map_err(Error::Start)?;
     Ok((member, published))
+}
+
+fn image_policy() -> member::ImagePolicy {
+    let policy = member::ImagePolicy::default();
+    #[cfg(feature = "sabotage")]
+    if let Some(entries) = crate::base::sabotage::image_every() {
+        let keep = entries / 4;
+        return member::ImagePolicy {
+            entries,
+            keep,
+            ..policy
+        };
+    }
+    policy
 }
 
 fn run_control(

@@ -15,6 +15,7 @@ use crate::agent::binary::Digests;
 use crate::agent::boot::Boot;
 use crate::agent::driver::Driver;
 use crate::agent::executor::Executor;
+use crate::agent::hands::OwnHands;
 use crate::agent::ledger_file::LedgerFile;
 use crate::agent::link::Link;
 use crate::agent::lock::ExecutorLock;
@@ -68,11 +69,14 @@ impl Worker<'_> {
             places,
             digests: Arc::new(Digests::default()),
         };
+        let hands = OwnHands {
+            file: self.ledger,
+            executor,
+            looker,
+        };
         let driver = Driver {
             host: Host::new(self.host),
-            file: self.ledger,
-            executor: Arc::new(executor),
-            looker,
+            hands: hands.shared(),
             link: self.link,
             switch: self.switch,
             boot: Boot::read().map_err(Error::Clock)?,

@@ -1,6 +1,7 @@
 //! Whether the leader appends a host's begin: its gates must hold at this moment, not when it was taken.
 
 use crate::base::ids::NodeName;
+use crate::base::sabotage::Bug;
 use crate::decision::{gates, order};
 use crate::fleet::intent::{Begin, Goal};
 use crate::fleet::view::ClusterView;
@@ -19,6 +20,9 @@ pub fn may(
     }
     let node = state.node(name)?;
     may_begin(state, node, begin)?;
+    if Bug::BeginGatesUnchecked.is_planted() {
+        return Ok(());
+    }
     let Some(intent) = &node.intent else {
         return Err(Refusal::StaleGeneration {
             node: name.clone(),

@@ -4,6 +4,7 @@
 use crate::base::ids::{MemberId, NodeName};
 use crate::base::limits::QUORUM_ACK_AGE_MAX;
 use crate::base::numbers::majority;
+use crate::base::sabotage::Bug;
 use crate::decision::{order, quorum};
 use crate::fleet::intent::Evidence;
 use crate::fleet::node::Node;
@@ -40,7 +41,8 @@ pub fn for_rollback(state: &State, view: &ClusterView, plan: &Plan, node: &Node)
         .hosts
         .get(&node.name)
         .and_then(|host| host.fresh_health());
-    if health == Some(false) || node.slot.is_some() {
+    let passes = health == Some(false) && !Bug::RollbackUnderNormalGates.is_planted();
+    if passes || node.slot.is_some() {
         return red;
     }
     if health.is_none() {
@@ -69,6 +71,7 @@ pub fn evidence(view: &ClusterView) -> Vec<Evidence> {
 
 pub fn quorum_acknowledged(view: &ClusterView) -> Result<(), Red> {
     match view.quorum_ack_age {
+        _ if Bug::QuorumAckIgnored.is_planted() => Ok(()),
         Some(age) if age <= QUORUM_ACK_AGE_MAX => Ok(()),
         Some(age) => Err(Red::new(
             Gate::Quorum,
@@ -97,7 +100,10 @@ pub fn members(state: &State, view: &ClusterView, candidate: &Node) -> Result<()
         .iter()
         .filter(stays)
         .partition(|member| caught_up(member));
-    let needed = majority(configured.len());
+    let needed = match Bug::AliveVotersCounted.is_planted() {
+        true => majority(able.len()),
+        false => majority(configured.len()),
+    };
     if able.len() >= needed {
         return Ok(());
     }
@@ -161,6 +167,7 @@ fn outsiders(state: &State, view: &ClusterView, plan: &Plan, candidate: &Node) -
             Some(true) => {}
             _ if is_skipped(plan, &node.name) => {}
             Some(false) if with_us => {}
+            None if Bug::UnknownIsSafe.is_planted() => {}
             Some(false) => {
                 return Err(Red::new(
                     Gate::Outsiders,
@@ -183,7 +190,7 @@ fn slot(state: &State, plan: &Plan, candidate: &Node) -> Result<(), Red> {
         .slots_besides(&candidate.name)
         .map(|node| node.name.as_str())
         .collect();
-    if holders.len() < plan.strategy.max_unavailable as usize {
+    if holders.len() < plan.strategy.max_unavailable as usize || Bug::SlotUnchecked.is_planted() {
         return Ok(());
     }
     Err(Red::new(

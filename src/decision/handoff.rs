@@ -1,6 +1,7 @@
 //! To whom leadership goes before the leader's own node is taken.
 
 use crate::base::ids::MemberId;
+use crate::base::sabotage::Bug;
 use crate::fleet::node::Node;
 use crate::fleet::view::ClusterView;
 use crate::machine::state::State;
@@ -9,8 +10,7 @@ use crate::plans::progress::Status;
 
 /// True when this node must not be taken before leadership has left it.
 pub fn is_due(state: &State, view: &ClusterView, node: &Node) -> bool {
-    #[cfg(feature = "sabotage")]
-    if crate::base::sabotage::Bug::LeaderFirst.is_planted() {
+    if Bug::LeaderFirst.is_planted() {
         return false;
     }
     let leads = view.me == Some(node.member);

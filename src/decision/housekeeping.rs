@@ -3,6 +3,7 @@
 use crate::base::duration::Millis;
 use crate::base::failure::Class;
 use crate::base::limits::{BEGIN_WAIT, RECONNECT_GRACE};
+use crate::base::sabotage::Bug;
 use crate::decision::quorum;
 use crate::fleet::intent::Goal;
 use crate::fleet::node::Node;
@@ -27,7 +28,8 @@ pub fn stand_down(state: &State) -> Option<Command> {
             Goal::Rollback { .. } => plan.is_some_and(|plan| plan.status.is_live()),
             Goal::Stage { .. } | Goal::StandDown => true,
         };
-        !wanted && node.answered.is_none() && !node.past_boundary()
+        let bound = node.past_boundary() && !Bug::StandDownPastBoundary.is_planted();
+        !wanted && node.answered.is_none() && !bound
     };
     let node = state.nodes.values().find(unwanted)?;
     Some(Command::StandDown {
@@ -76,9 +78,12 @@ fn fell_ill(
     progress: &Progress,
 ) -> Option<Command> {
     let grace = plan.strategy.deadlines.health_grace;
-    let ill = host
-        .unhealthy_for
-        .filter(|since| *since > grace && host.fresh().is_some())?;
+    let ill = match host.fresh() {
+        None if Bug::SilenceIsSickness.is_planted() => Some(host.silent_for),
+        None => None,
+        Some(_) => host.unhealthy_for,
+    };
+    let ill = ill.filter(|since| *since > grace)?;
     let counts = progress.status == progress::Status::Updated && !plan.takes_back(&node.name);
     // Too few databases is a loss of quorum, which has its own answer.
     if !counts || quorum::is_being_lost(state, view, plan).is_err() {

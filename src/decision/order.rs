@@ -2,6 +2,7 @@
 //! anew at every look, since leadership moves.
 
 use crate::base::ids::NodeName;
+use crate::base::sabotage::Bug;
 use crate::fleet::node::Node;
 use crate::fleet::view::ClusterView;
 use crate::machine::state::State;
@@ -32,8 +33,7 @@ pub fn forward<'a>(
             node.name.clone(),
         )
     });
-    #[cfg(feature = "sabotage")]
-    if crate::base::sabotage::Bug::LeaderFirst.is_planted() {
+    if Bug::LeaderFirst.is_planted() {
         nodes.sort_by_key(|node| !leads(view, node));
     }
     nodes

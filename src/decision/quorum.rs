@@ -3,6 +3,7 @@
 use crate::base::duration::Millis;
 use crate::base::ids::NodeName;
 use crate::base::numbers::majority;
+use crate::base::sabotage::Bug;
 use crate::fleet::view::{ClusterView, Host};
 use crate::machine::command::Command;
 use crate::machine::state::State;
@@ -13,7 +14,11 @@ use crate::plans::plan::Plan;
 pub fn lost_for_good(state: &State, view: &ClusterView, plan: &Plan) -> Option<Command> {
     let grace = state.head.cluster.as_ref()?.settings.quorum_loss_grace_ms;
     let lost = lost(state, view);
-    let since = lost.get(losses_needed(state, plan).checked_sub(1)?)?.1;
+    let last = lost.get(losses_needed(state, plan).checked_sub(1)?)?;
+    let since = match Bug::LongestLossCounts.is_planted() {
+        true => lost.first()?.1,
+        false => last.1,
+    };
     let names = lost.iter().map(|(name, _)| name.clone()).collect();
     (since.0 > grace).then_some(Command::LoseQuorum {
         plan: plan.id,

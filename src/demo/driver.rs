@@ -5,6 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::act::Act;
 use super::acts::{self, Played};
+use super::check;
 use super::clock::Clock;
 use super::cluster::{Cluster, Tools};
 use super::error::Error;
@@ -18,6 +19,9 @@ use crate::base::sabotage::{self, Bug};
 use crate::cli::{ActName, DemoArgs, Exit};
 
 pub async fn run(options: DemoArgs) -> Exit {
+    if let Some(path) = &options.check {
+        return check::run(path);
+    }
     let ended = tokio::select! {
         ended = play(&options) => ended,
         name = stopped() => Err(Error(format!("stopped by {name}"))),
@@ -86,8 +90,9 @@ async fn play_on(cluster: &mut Cluster, options: &DemoArgs) -> Result<Vec<Act>, 
 
 fn tools(options: &DemoArgs) -> Result<Tools, Error> {
     let updater = std::env::current_exe().map_err(Error::at("find", "this executable"))?;
-    let reference_node = std::path::absolute(&options.reference_node)
-        .map_err(Error::at("find", options.reference_node.display()))?;
+    let reference_node = options.reference_node.clone().unwrap_or_default();
+    let reference_node = std::path::absolute(&reference_node)
+        .map_err(Error::at("find", reference_node.display()))?;
     let environment = Vec::new();
     #[cfg(feature = "sabotage")]
     let environment = match options.sabotage {
@@ -107,8 +112,8 @@ fn tools(options: &DemoArgs) -> Result<Tools, Error> {
 #[cfg(feature = "sabotage")]
 fn betrayed_by(bug: Bug) -> Recipe {
     match bug {
-        Bug::SkipDrain | Bug::LeaderFirst => Recipe::sound("1.1.0"),
         Bug::NoHealthVersion => Recipe::faulty("1.1.0", "wrong-version=1.0.9"),
+        _ => Recipe::sound("1.1.0"),
     }
 }
 

@@ -37,6 +37,15 @@ pub mod timings;
 pub mod api;
 pub mod journal;
 
+pub mod tape;
+
+pub mod install;
+pub mod rules;
+pub mod sampler;
+pub mod tape_file;
+
+pub mod check;
+
 pub mod cluster;
 
 pub mod live;

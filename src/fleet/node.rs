@@ -30,6 +30,10 @@ pub struct Node {
     pub database: Database,
     pub slot: Option<Slot>,
     pub drifted: Option<String>,
+    /// Of the next cluster version.
+    #[cfg(feature = "next-version")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The right to be down.

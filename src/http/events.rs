@@ -175,6 +175,9 @@ fn concerns(record: &Record, plan: &Plan) -> bool {
         | Fact::MembershipChanged { .. }
         | Fact::DriftCleared { .. }
         | Fact::TokenCreated { .. }
-        | Fact::TokenRevoked { .. } => false,
+        | Fact::TokenRevoked { .. }
+        | Fact::VersionRaised { .. } => false,
+        #[cfg(feature = "next-version")]
+        Fact::Annotated { .. } | Fact::Beating { .. } => false,
     }
 }

@@ -13,6 +13,7 @@ pub async fn list(call: Call) -> Answer {
     let reading = call.read(&query).await?;
     let state = &reading.state;
     let leader = call.api.core.consensus().leader;
+    let hosts = call.hosts().await;
     let members: Vec<Value> = state
         .nodes
         .values()
@@ -26,6 +27,7 @@ pub async fn list(call: Call) -> Answer {
                 "zone": node.zone,
                 "role": if voter { "voter" } else { "learner" },
                 "leads": leader == Some(node.member),
+                "supports": hosts.get(&node.name).and_then(|host| host.supports),
             })
         })
         .collect();
@@ -33,6 +35,7 @@ pub async fn list(call: Call) -> Answer {
         "success": true,
         "members": members,
         "changing": state.head.membership.is_changing(),
+        "version": state.head.version,
         "stale_ms": reading.stale_ms,
     });
     Ok(json(StatusCode::OK, &body))

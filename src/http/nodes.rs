@@ -50,6 +50,24 @@ pub async fn clear(call: Call) -> Answer {
     Ok(done(&reply))
 }
 
+#[cfg(feature = "next-version")]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Annotate {
+    note: String,
+}
+
+/// Of the next cluster version.
+#[cfg(feature = "next-version")]
+pub async fn annotate(call: Call) -> Answer {
+    call.query(&[])?;
+    let node = call.node()?;
+    let Annotate { note } = call.body()?;
+    let annotation = crate::machine::command::Annotation { node, note };
+    let reply = call.submit(Command::Annotate(annotation)).await?;
+    Ok(done(&reply))
+}
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseSlot {

@@ -49,6 +49,8 @@ pub const fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::TakeTooOld { .. }
         | Refusal::StaleDecision { .. }
         | Refusal::GateShut { .. }
+        | Refusal::ClusterVersion { .. }
+        | Refusal::VersionUnsupported { .. }
         | Refusal::MembershipNotOpen => StatusCode::CONFLICT,
         Refusal::RevisionMismatch { .. } => StatusCode::PRECONDITION_FAILED,
         Refusal::RequestTableFull { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -84,14 +86,13 @@ pub const fn remedy(refusal: &Refusal) -> &'static str {
         Refusal::RevisionMismatch { .. } => "look at the plan again and repeat with its revision",
         Refusal::TooManyPending { .. } => "execute or cancel a pending plan",
         Refusal::DirectionNeeded { .. } => "resume with `--forward` or `--rollback`",
-        Refusal::NothingToRollBack { .. } => "nothing is to be done",
+        Refusal::NothingToRollBack { .. } | Refusal::NoSlot { .. } => "nothing is to be done",
         Refusal::HostHeard { .. } => {
             "wait for the host's own answer; it frees the slot when the node is well"
         }
         Refusal::BeginOpen { .. } => {
             "if that host is switched off for certain, say `--host-is-off`"
         }
-        Refusal::NoSlot { .. } => "nothing is to be done",
         Refusal::KeyReused { .. } => "use a new key for another request",
         Refusal::RequestTableFull { .. } => {
             "send without a key, or wait: keys are kept for 24 hours"
@@ -104,6 +105,8 @@ pub const fn remedy(refusal: &Refusal) -> &'static str {
         Refusal::SlotHeld { .. } => "wait until the node is finished",
         Refusal::WouldLoseQuorum { .. } => "bring other members back first",
         Refusal::VotersFull { .. } => "demote a voter first; learners are updated all the same",
+        Refusal::ClusterVersion { .. } => "`cluster finalize` raises it, and nothing lowers it",
+        Refusal::VersionUnsupported { .. } => "start the newer daemon on the members it names",
         Refusal::NotFormed => {
             "run `cluster init` on one host; just after it, try again in a moment"
         }

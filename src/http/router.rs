@@ -70,6 +70,8 @@ pub static ROUTES: &[Route] = &[
     route!(GET "/nodes" Viewer nodes::list),
     route!(GET "/nodes/{node}" Viewer nodes::show),
     route!(POST "/nodes/{node}/clear" Operator nodes::clear),
+    #[cfg(feature = "next-version")]
+    route!(POST "/nodes/{node}/annotate" Operator nodes::annotate),
     route!(POST "/nodes/{node}/release-slot" Operator nodes::release_slot),
     // The cluster.
     route!(GET "/cluster" Viewer cluster::show),
@@ -79,6 +81,7 @@ pub static ROUTES: &[Route] = &[
     route!(POST "/cluster/members/{node}/promote" Admin members::promote),
     route!(POST "/cluster/members/{node}/demote" Admin members::demote),
     route!(POST "/cluster/join-tokens" Admin tokens::create_join),
+    route!(POST "/cluster/finalize" Admin cluster::finalize),
     // Records and rights.
     route!(GET "/journal" Viewer journal::list),
     route!(GET "/tokens" Admin tokens::list),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::failure::Class;
 use crate::base::ids::{Generation, MemberId, NodeName, PlanId};
+use crate::base::version;
 use crate::fleet::intent::{Evidence, Which};
 use crate::fleet::observation::Database;
 use crate::plans::progress::Step;
@@ -33,6 +34,18 @@ pub enum Fact {
     MembershipChanged {
         voters: Vec<MemberId>,
         members: Vec<MemberId>,
+    },
+    VersionRaised {
+        from: version::Cluster,
+        to: version::Cluster,
+    },
+    #[cfg(feature = "next-version")]
+    Annotated {
+        node: NodeName,
+    },
+    #[cfg(feature = "next-version")]
+    Beating {
+        first: u64,
     },
     TermOpened {
         leader: MemberId,

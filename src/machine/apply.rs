@@ -4,11 +4,13 @@ use super::command::Command;
 use super::handle;
 use super::refusal::Refusal;
 use super::settle::settle;
+use super::since::since;
 use super::state::{Part, Reply, Request, State, Term};
 use super::submission::{Position, RequestKey, Submission};
 use crate::access::principal::Principal;
 use crate::base::ids::MemberId;
 use crate::base::limits::{REASON_LENGTH_MAX, REQUEST_KEY_TTL, REQUEST_KEYS_MAX, RUN_STEP_MAX};
+use crate::base::sabotage::Bug;
 use crate::journal::fact::Fact;
 use crate::journal::record::Record;
 use crate::plans::progress::WrongEdge;
@@ -41,7 +43,12 @@ pub fn apply(state: &mut State, position: Position, submission: &Submission) -> 
     } = submission;
     // As the entry before left it: from there on a tick was due each second.
     let awaited = state.waits_for_run();
-    state.head.clock.run_ms += (*elapsed_ms).min(RUN_STEP_MAX.0);
+    state.head.clock.run_ms += match state.head.clock.wall_ms {
+        before_ms if Bug::WallClockDeadlines.is_planted() && before_ms > 0 => {
+            wall_ms.saturating_sub(before_ms)
+        }
+        _ => (*elapsed_ms).min(RUN_STEP_MAX.0),
+    };
     state.head.clock.wall_ms = state.head.clock.wall_ms.max(*wall_ms);
     enter_term(state, position);
     let mut context = Context {
@@ -52,7 +59,9 @@ pub fn apply(state: &mut State, position: Position, submission: &Submission) -> 
     };
     if let Some(request) = request {
         forget_old_requests(state);
-        if let Some(result) = remembered(state, actor, request) {
+        if let Some(result) = remembered(state, actor, request)
+            && !Bug::KeysForgotten.is_planted()
+        {
             let facts = Vec::new();
             return Outcome { result, facts };
         }
@@ -64,6 +73,10 @@ pub fn apply(state: &mut State, position: Position, submission: &Submission) -> 
     let result = silence
         .and_then(|()| admit(state, reason.as_deref(), command))
         .and_then(|()| dispatch(state, &mut context, command));
+    #[cfg(feature = "next-version")]
+    if result.is_ok() {
+        handle::next::beat(state, &mut context, command);
+    }
     match &result {
         Ok(_) => settle(state, &mut context),
         Err(Refusal::Internal { detail }) => alarm(state, &mut context, detail),
@@ -171,6 +184,10 @@ fn admit(state: &State, reason: Option<&str>, command: &Command) -> Result<(), R
     if state.head.cluster.is_none() && !matches!(command, Command::Form(_)) {
         return Err(Refusal::NotFormed);
     }
+    let (asked, current) = (since(command), state.head.version);
+    if asked > current {
+        return Err(Refusal::ClusterVersion { asked, current });
+    }
     Ok(())
 }
 
@@ -213,12 +230,15 @@ fn dispatch(
         Command::RevokeToken { id } => handle::tokens::revoke(state, context, id),
         Command::OpenMembership { change } => handle::membership::open(state, context, change),
         Command::CloseMembership { done } => handle::membership::close(state, context, *done),
+        Command::Finalize(raise) => handle::version::finalize(state, context, raise),
+        #[cfg(feature = "next-version")]
+        Command::Annotate(note) => handle::next::annotate(state, context, note),
         Command::Form(founder) => handle::membership::form(state, context, founder),
         Command::Join(joiner) => handle::membership::join(state, context, joiner),
         Command::Observe(observation) => handle::observe::observe(state, context, observation),
         Command::Begin { node, begin } => handle::begin::begin(state, context, node, begin),
         Command::OpenTerm { idle_ms } => handle::term::open(state, context, *idle_ms),
-        Command::Tick { previous_ms } => handle::term::tick(state, context, *previous_ms),
+        Command::Tick { previous_ms, .. } => handle::term::tick(state, context, *previous_ms),
         Command::Take(take) => handle::take::take(state, context, take),
         Command::StandDown { node, after } => {
             handle::take::stand_down(state, context, node, *after)

@@ -1,6 +1,6 @@
 //! Everything that can be proposed to the log. The list is closed; what each does is in `handle`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,7 @@ use crate::access::token::Grant;
 use crate::base::digest::Digest;
 use crate::base::failure::Class;
 use crate::base::ids::{Generation, MemberId, NodeName, PlanId};
+use crate::base::version;
 use crate::fleet::intent::{Begin, Evidence};
 use crate::fleet::observation::Observation;
 use crate::plans::plan::Direction;
@@ -71,6 +72,11 @@ pub enum Command {
     CloseMembership {
         done: bool,
     },
+    /// Raises the cluster version.
+    Finalize(Raise),
+    /// Of the next cluster version.
+    #[cfg(feature = "next-version")]
+    Annotate(Annotation),
 
     // Members.
     Form(Founder),
@@ -90,6 +96,10 @@ pub enum Command {
     /// `previous_ms`: how long this leader's previous tick took from append to commit.
     Tick {
         previous_ms: u64,
+        /// Of the next cluster version: a number that grows.
+        #[cfg(feature = "next-version")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        beat: Option<u64>,
     },
     Take(Take),
     StandDown {
@@ -137,6 +147,21 @@ pub enum Change {
         node: NodeName,
         reachable: bool,
     },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raise {
+    /// `None`: the newest that any member supports.
+    pub to: Option<version::Cluster>,
+    /// What each member's daemon supports, of those that the leader heard within `HEALTH_AGE_MAX`.
+    pub supported: BTreeMap<NodeName, version::Supported>,
+}
+
+#[cfg(feature = "next-version")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Annotation {
+    pub node: NodeName,
+    pub note: String,
 }
 
 /// The first node of a new cluster.

@@ -1,13 +1,14 @@
 //! State as rows and back. A row is one node, plan, token or request, or the head; its value names its
 //! fields, so that members of two versions read each other's. The digest is over all rows.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::state::{Part, State};
 use crate::access::principal::Principal;
 use crate::base::digest::Digest;
 use crate::base::packed;
+use crate::base::version;
 
 /// A changed row; `None` deletes it.
 pub type Change = (Vec<u8>, Option<Vec<u8>>);
@@ -58,9 +59,15 @@ pub fn all(state: &State) -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
-/// The state that these rows hold. An unknown kind of row is an error: a newer store is refused. So is a row under
-/// another's key, which nobody would ever write over.
+/// The state that these rows hold. A store of a cluster version that this daemon does not support is an error, and so
+/// is a kind of row that it does not know, and a row under another's key, which nobody would ever write over.
 pub fn restore(rows: impl Iterator<Item = Row>) -> Result<State, String> {
+    let rows: Vec<Row> = rows.collect();
+    // Before any row is read as this version understands it.
+    if let Some((_, head)) = rows.iter().find(|(key, _)| key == HEAD.as_bytes()) {
+        let Marked { version } = decode(HEAD, head)?;
+        version::Supported::OURS.check(version)?;
+    }
     let mut state = State::default();
     for (key, value) in rows {
         let text = String::from_utf8_lossy(&key).into_owned();
@@ -102,6 +109,13 @@ pub fn restore(rows: impl Iterator<Item = Row>) -> Result<State, String> {
         }
     }
     Ok(state)
+}
+
+/// The one field of the head that every version reads.
+#[derive(Deserialize)]
+struct Marked {
+    #[serde(default)]
+    version: version::Cluster,
 }
 
 /// Equal on members at the same applied index.

@@ -8,5 +8,6 @@ pub mod handle;
 pub mod image;
 pub mod refusal;
 pub mod settle;
+pub mod since;
 pub mod state;
 pub mod submission;

@@ -7,6 +7,7 @@ use super::refusal::Refusal;
 use super::state::State;
 use crate::base::failure::Class;
 use crate::base::ids::NodeName;
+use crate::base::sabotage::Bug;
 use crate::plans::plan::{Plan, Scope, Status, Turn};
 use crate::plans::progress::{self, Progress};
 use crate::plans::strategy::OnNodeFailure;
@@ -222,7 +223,7 @@ fn end_back(state: &mut State, context: &mut Context<'_>, plan: &Plan) -> Result
     };
     let left = plan.nodes.iter().filter(left);
     let new: Vec<String> = left.map(|(name, _)| name.to_string()).collect();
-    if new.is_empty() {
+    if new.is_empty() || Bug::MixedIsRolledBack.is_planted() {
         return move_plan(state, context, plan.id, Plan::rolled_back);
     }
     move_plan(state, context, plan.id, |plan| {

@@ -11,6 +11,7 @@ use crate::access::principal::Principal;
 use crate::access::token::Token;
 use crate::base::digest::Digest;
 use crate::base::ids::{MemberId, NodeName, PlanId};
+use crate::base::version;
 use crate::fleet::node::Node;
 use crate::plans::plan::{Plan, Status};
 
@@ -36,6 +37,12 @@ pub struct Head {
     pub next_member: u64,
     pub applied: u64,
     pub journal: JournalHead,
+    #[serde(default)]
+    pub version: version::Cluster,
+    /// Of the next cluster version.
+    #[cfg(feature = "next-version")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beats: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! How far one node of a plan is. An edge is a method named for its event; an impossible edge is refused.
 
+use crate::base::sabotage::Bug;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -137,7 +138,7 @@ pub struct Progress {
     pub status: Status,
     /// `run` time of the last change.
     pub since_run_ms: u64,
-    /// Where the node goes back to; fixed by preflight for the whole plan.
+    /// Where the node goes back to; fixed for the plan by the last preflight before its first begin.
     pub rollback_target: Option<Binary>,
     /// Where a plan of kind rollback takes this node; `None` in an update, where the release says it.
     pub target: Option<Binary>,
@@ -306,6 +307,15 @@ impl Progress {
             target: None,
             begun: false,
         }
+    }
+
+    /// Takes a preflight's word on where the node goes back to. A node that is tried again may run the plan's
+    /// binary by then: once it was begun, what it said before stands.
+    pub fn goes_back_to(&mut self, said: &Binary) -> &Binary {
+        if !self.begun || Bug::WayBackMoves.is_planted() {
+            self.rollback_target = None;
+        }
+        self.rollback_target.get_or_insert_with(|| said.clone())
     }
 }
 

@@ -35,7 +35,7 @@ use tokio::time::Instant;
 pub const CLUSTER: &str = "paper";
 pub const LATE: Duration = Duration::from_secs(30);
 /// Slower than production: the tests share two cores with whatever else runs.
-const TIMING: Timing = Timing {
+pub const TIMING: Timing = Timing {
     heartbeat_ms: 100,
     election_min_ms: 500,
     election_max_ms: 1_000,
@@ -66,7 +66,7 @@ impl Cuts {
     }
 }
 
-struct NoHost;
+pub struct NoHost;
 
 impl Beside for NoHost {
     fn look(&self, _: String, _: Vec<String>) -> BoxFuture<'_, Look> {
@@ -200,6 +200,7 @@ impl Group {
                 zone: None,
             },
             csr_pem: request.csr_pem.clone(),
+            supports: None,
         };
         // The last member hands it on to the one that holds the CA's key.
         let door = self.members.last().unwrap();
@@ -322,7 +323,7 @@ impl Group {
     }
 }
 
-async fn ask_in(door: &str, authority: &Authority, ask: &JoinAsk) -> Admitted {
+pub async fn ask_in(door: &str, authority: &Authority, ask: &JoinAsk) -> Admitted {
     let fingerprint = fingerprint(authority.certificate_pem()).unwrap();
     let request = http::Request::post(JOIN)
         .body(Bytes::from(wire::encode(ask).unwrap()))
@@ -369,6 +370,6 @@ pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     clippy::disallowed_methods,
     reason = "certificates of these real listeners are valid from now on"
 )]
-fn wall_now() -> SystemTime {
+pub fn wall_now() -> SystemTime {
     SystemTime::now()
 }

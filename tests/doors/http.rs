@@ -306,3 +306,18 @@ pub async fn would_lose_quorum() -> Case {
 pub async fn voters_full() -> Case {
     (Rig::with_voters_max(2, 1).await, promote())
 }
+
+fn finalize(version: u32) -> Ask {
+    Ask::post("/cluster/finalize", json!({ "version": version }))
+}
+
+/// It never falls.
+pub async fn cluster_version() -> Case {
+    (Rig::of(1).await, finalize(0))
+}
+
+pub async fn version_unsupported() -> Case {
+    let rig = Rig::of(3).await;
+    rig.hear();
+    (rig, finalize(2))
+}

@@ -97,6 +97,8 @@ refusals! {
         SlotHeld 422 slot_held,
         WouldLoseQuorum 422 would_lose_quorum,
         VotersFull 422 voters_full,
+        ClusterVersion 409 cluster_version,
+        VersionUnsupported 409 version_unsupported,
     }
     member {
         NotFormed not_formed,

@@ -88,6 +88,7 @@ async fn join(rig: &Rig, joiner: Joiner) -> Refusal {
     let ask = JoinAsk {
         joiner,
         csr_pem: Request::create().unwrap().csr_pem,
+        supports: None,
     };
     let request = Message::post(JOIN)
         .body(Bytes::from(wire::encode(&ask).unwrap()))

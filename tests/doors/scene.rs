@@ -6,6 +6,7 @@ use aegis_updates::access::secret::Secret;
 use aegis_updates::access::token::Grant;
 use aegis_updates::base::digest::Digest;
 use aegis_updates::base::ids::{MemberId, NodeName, PlanId};
+use aegis_updates::base::version::Supported;
 use aegis_updates::control::peers::wire::SampleAsk;
 use aegis_updates::fleet::intent::{Begin, Evidence, Which};
 use aegis_updates::fleet::node::Node;
@@ -262,6 +263,7 @@ impl Rig {
             let ask = SampleAsk {
                 node: node.name,
                 sample,
+                supports: Some(Supported::FIRST),
             };
             assert!(self.station.sample(node.member, ask).leads);
         }

@@ -7,10 +7,11 @@ use aegis_updates::access::token::Grant;
 use aegis_updates::base::digest::Digest;
 use aegis_updates::base::failure::Class;
 use aegis_updates::base::ids::{Generation, MemberId, NodeName, PlanId};
+use aegis_updates::base::version;
 use aegis_updates::fleet::intent::{Begin, Evidence, Which};
 use aegis_updates::fleet::observation::{Answer, Database, Notice, Observation, Rejoin, Report};
 use aegis_updates::machine::apply::apply;
-use aegis_updates::machine::command::{Change, Command, Founder, Purpose, Settings, Take};
+use aegis_updates::machine::command::{Change, Command, Founder, Purpose, Raise, Settings, Take};
 use aegis_updates::machine::refusal::Refusal;
 use aegis_updates::machine::state::{Head, State};
 use aegis_updates::machine::submission::Position;
@@ -36,7 +37,7 @@ macro_rules! commands {
 
 commands! {
     CreatePlan Execute Pause Resume Cancel Rollback RetryNode SkipNode ReleaseSlot ClearDrift CreateToken
-    RevokeToken OpenMembership CloseMembership Form Join Observe Begin OpenTerm Tick Take StandDown
+    RevokeToken OpenMembership CloseMembership Finalize Form Join Observe Begin OpenTerm Tick Take StandDown
     HandoffFailed FailNode GiveUpNode LoseQuorum
 }
 
@@ -127,6 +128,12 @@ fn of_membership() -> Vec<Command> {
         Command::CloseMembership { done: true },
         Command::CloseMembership { done: false },
     ];
+    for to in [None, Some(0), Some(1), Some(2)] {
+        commands.push(Command::Finalize(Raise {
+            to: to.map(version::Cluster),
+            supported: BTreeMap::new(),
+        }));
+    }
     for node in nodes() {
         let changes = [
             Change::Promote { node: node.clone() },

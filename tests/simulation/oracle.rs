@@ -51,6 +51,8 @@ pub struct Times {
     pub progressed: BTreeMap<PlanId, (u64, u64)>,
     /// When a node's `since_run_ms` last changed, and to what.
     pub since: BTreeMap<(PlanId, NodeName), (u64, u64)>,
+    /// What a node had said that it goes back to when its first begin of a plan was accepted.
+    pub went_from: BTreeMap<(PlanId, NodeName), Digest>,
     /// When the newest entry that does not open a term was appended.
     pub appended_ms: u64,
     /// How long the newest tick took from append to commit.
@@ -290,6 +292,11 @@ fn note(times: &mut Times, state: &State, now_ms: u64) {
             if since.1 != node.since_run_ms {
                 *since = (now_ms, node.since_run_ms);
             }
+            if let Some(target) = node.rollback_target.as_ref().filter(|_| node.begun) {
+                let went_from = &mut times.went_from;
+                let key = (plan.id, name.clone());
+                went_from.entry(key).or_insert(target.digest);
+            }
         }
     }
 }
@@ -428,6 +435,7 @@ pub fn word(command: &Command) -> &'static str {
         Command::RevokeToken { .. } => "revoke_token",
         Command::OpenMembership { .. } => "open_membership",
         Command::CloseMembership { .. } => "close_membership",
+        Command::Finalize(_) => "finalize",
         Command::Form(_) => "form",
         Command::Join(_) => "join",
         Command::Observe(_) => "observe",

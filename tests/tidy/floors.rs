@@ -31,6 +31,7 @@ const FLOORS: [&[&str]; 9] = [
         "config",
         "daemon",
         "main",
+        "next",
         "lib",
         "version",
         "orchestrator",

@@ -4,14 +4,18 @@
 mod aegis;
 mod canaries;
 mod demo;
+mod executables;
 mod matrix;
+mod measure;
+mod nets;
 mod setup;
 mod simulate;
 mod test;
 
-mod nets;
+mod counts;
 mod packages;
 mod rocksdb;
+mod schemathesis;
 mod source;
 mod step;
 
@@ -23,9 +27,11 @@ const USAGE: &str = "\
 usage: cargo xtask <verb> [arguments]
   test    set up, then format, lints and every test of the workspace, counted per net
   simulate [--seeds N] [--from N] [--trace LINES]: the simulation, seed by seed
-  canaries [NAME …]: plant each bug of tests/simulation/planted, and see which seed catches it
+  nets [--seeds N] [--rounds N] [--from N] [NET …]: the nets as long as one likes, and their table
+  canaries [NAME …]: plant each bug of the list, and see which net catches it and how fast
   demo    set up, build, and run `aegis-updates demo` with the arguments that follow
   matrix  set up, then every cell of the crash matrix on real daemons (most of an hour)
+  measure failover [--frozen] [--count N] | handoff [--count N] | calm [--minutes N]: leadership in figures
   aegis   set up, then the real aegis-server 0.2.6 and 0.3.0 behind HAProxy (builds both once)
   setup   install what the build needs, build RocksDB once, print the variables that use it";
 
@@ -47,7 +53,9 @@ fn dispatched(arguments: &[String]) -> Result<(), Failure> {
             "demo" => demo::verb(rest),
             "aegis" => aegis::verb(rest),
             "matrix" => matrix::verb(rest),
+            "measure" => measure::verb(rest),
             "setup" => setup::verb(rest),
+            "nets" => nets::verb(rest),
             "canaries" => canaries::verb(rest),
             "simulate" => simulate::verb(rest),
             "help" | "--help" | "-h" => {

@@ -1,5 +1,6 @@
-//! The system packages that building RocksDB and its bindings needs on Debian: installed when we
-//! may, otherwise named in a line to run. Must not touch anything when nothing is missing.
+//! The system packages that building RocksDB and its bindings needs on Debian, and what tests look
+//! through: installed when we may. What the build needs is otherwise named in a line to run; tests say
+//! themselves that they were skipped. Must not touch anything when nothing is missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ pub fn install_missing() -> Result<(), Failure> {
     let machine = Machine {
         cxx: std::env::var_os("CXX").is_some() || succeeds(Command::new("c++").arg("--version")),
         libclang: has_libclang(),
+        strace: succeeds(Command::new("strace").arg("--version")),
         root: current_uid() == Some(0),
         apt_get: succeeds(Command::new("apt-get").arg("--version")),
         sudo: succeeds(Command::new("sudo").args(["-n", "true"])),
@@ -37,6 +39,7 @@ pub fn install_missing() -> Result<(), Failure> {
 struct Machine {
     cxx: bool,
     libclang: bool,
+    strace: bool,
     root: bool,
     apt_get: bool,
     sudo: bool,
@@ -62,10 +65,15 @@ fn decision(machine: &Machine) -> Decision {
     if !machine.libclang {
         packages.extend(["clang", "libclang-dev"]);
     }
+    let may_install = machine.apt_get && (machine.root || machine.sudo);
+    // Sweeps over system calls look through it; nothing is built with it.
+    if !machine.strace && may_install {
+        packages.push("strace");
+    }
     if packages.is_empty() {
         return Decision::Nothing;
     }
-    if machine.apt_get && (machine.root || machine.sudo) {
+    if may_install {
         return Decision::Install {
             packages,
             through_sudo: !machine.root,
@@ -149,6 +157,7 @@ mod tests {
     const BARE: Machine = Machine {
         cxx: false,
         libclang: false,
+        strace: true,
         root: true,
         apt_get: true,
         sudo: false,
@@ -178,6 +187,28 @@ mod tests {
             through_sudo: false,
         };
         assert_eq!(decision(&Machine { cxx: true, ..BARE }), clang);
+    }
+
+    #[test]
+    fn what_only_tests_need_is_installed_or_left_out() {
+        let built = Machine {
+            cxx: true,
+            libclang: true,
+            strace: false,
+            ..BARE
+        };
+        let strace = Decision::Install {
+            packages: vec!["strace"],
+            through_sudo: false,
+        };
+        assert_eq!(decision(&built), strace);
+        assert_eq!(
+            decision(&Machine {
+                root: false,
+                ..built
+            }),
+            Decision::Nothing
+        );
     }
 
     #[test]

@@ -20,7 +20,9 @@ pub const VARIABLE: &str = "SCHEMATHESIS";
 /// The program, installed if it was not; `None`, and a word on why, where that is not possible.
 pub fn program() -> Option<PathBuf> {
     let directory = crate::rocksdb::cache_home().ok()?;
-    let directory = directory.join("aegis-updates").join(format!("schemathesis-{VERSION}"));
+    let directory = directory
+        .join("aegis-updates")
+        .join(format!("schemathesis-{VERSION}"));
     let program = directory.join("bin/schemathesis");
     if directory.join(READY).is_file() {
         return Some(program);

@@ -6,16 +6,26 @@ use std::process::Command;
 
 use crate::source::Metadata;
 use crate::step::{Failure, cargo, say};
-use crate::{packages, rocksdb};
+use crate::{packages, rocksdb, schemathesis};
 
 /// Every build of ours, tests and demo alike, uses profile dev, the whole workspace and this
 /// feature: cargo unifies the features of what it builds together, so a command that leaves one
 /// out would compile half of the dependencies a second time.
 pub const FEATURES: [&str; 2] = ["--features", "aegis-updates/sabotage"];
 
+/// The second build, of the next cluster version: with the features above it shares everything below our
+/// own crate, which alone is compiled again.
+pub const NEXT: [&str; 4] = [
+    "--features",
+    "aegis-updates/next-version",
+    "--bin",
+    "aegis-updates-next",
+];
+
 /// A machine that is ready: hands out cargo commands that link the kept RocksDB.
 pub struct Ready {
     rocksdb: PathBuf,
+    schemathesis: Option<PathBuf>,
     workspace: PathBuf,
     target_directory: PathBuf,
 }
@@ -27,6 +37,7 @@ pub fn ready() -> Result<Ready, Failure> {
     say(format!("rocksdb: {}", rocksdb.display()));
     Ok(Ready {
         rocksdb,
+        schemathesis: schemathesis::program(),
         workspace: metadata.directory("workspace_root")?,
         target_directory: metadata.directory("target_directory")?,
     })
@@ -44,6 +55,9 @@ pub fn verb(arguments: &[String]) -> Result<(), Failure> {
         "export ROCKSDB_LIB_DIR='{}' ROCKSDB_STATIC=1",
         ready.rocksdb.display()
     );
+    if let Some(program) = &ready.schemathesis {
+        println!("export {}='{}'", schemathesis::VARIABLE, program.display());
+    }
     Ok(())
 }
 
@@ -53,6 +67,9 @@ impl Ready {
         command
             .env("ROCKSDB_LIB_DIR", &self.rocksdb)
             .env("ROCKSDB_STATIC", "1");
+        if let Some(program) = &self.schemathesis {
+            command.env(schemathesis::VARIABLE, program);
+        }
         command
     }
 

@@ -20,6 +20,8 @@ use crate::pki::Named;
 
 /// An answer larger than this is refused, not read.
 const ANSWER_MAX: usize = 32 << 20;
+/// A late copy on a test's network does not wait for ever for its member.
+const COPY_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Dialer {
     connections: Arc<Connections>,
@@ -72,9 +74,10 @@ impl Dialer {
         let me = self.member();
         let sent = AtomicBool::new(false);
         let called = async {
-            self.fault(me, to, kind, &sent).await?;
-            let answer = self.exchange(to, lane, request, &sent).await?;
-            self.fault(to, me, Kind::Answer, &sent).await?;
+            self.fault(me, to, kind, &sent, Some((lane, &request)))
+                .await?;
+            let answer = exchange(&self.connections, to, lane, request, &sent).await?;
+            self.fault(to, me, Kind::Answer, &sent, None).await?;
             Ok(answer)
         };
         let late = || match sent.load(Ordering::Relaxed) {
@@ -86,50 +89,13 @@ impl Dialer {
             .unwrap_or_else(|_| Err(late()))
     }
 
-    async fn exchange(
-        &self,
-        to: u64,
-        lane: Lane,
-        request: Request<Bytes>,
-        sent: &AtomicBool,
-    ) -> Result<Response<Bytes>, CallError> {
-        let mut request = request.map(Full::new);
-        // A kept connection may have been closed by the other end meanwhile; then the request comes
-        // back unsent and goes out on the next. A peer that closes fresh ones is bounded by the deadline.
-        loop {
-            let Some(mut connection) = self.connections.kept(to, lane) else {
-                self.connections.connect(to, lane).await?;
-                continue;
-            };
-            if connection.ready().await.is_err() {
-                continue;
-            }
-            sent.store(true, Ordering::Relaxed);
-            match connection.try_send_request(request).await {
-                Ok(response) => {
-                    let (head, body) = response.into_parts();
-                    let body = Limited::new(body, ANSWER_MAX).collect().await;
-                    let body = body.map_err(|error| CallError::NoAnswer(error.to_string()))?;
-                    self.connections.keep(to, lane, connection);
-                    return Ok(Response::from_parts(head, body.to_bytes()));
-                }
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => {
-                        sent.store(false, Ordering::Relaxed);
-                        request = unsent;
-                    }
-                    None => return Err(CallError::NoAnswer(error.into_error().to_string())),
-                },
-            }
-        }
-    }
-
     async fn fault(
         &self,
         from: u64,
         to: u64,
         kind: Kind,
         sent: &AtomicBool,
+        copy: Option<(Lane, &Request<Bytes>)>,
     ) -> Result<(), CallError> {
         let Some(faults) = &self.faults else {
             return Ok(());
@@ -140,8 +106,17 @@ impl Dialer {
                 sleep(by).await;
                 Ok(())
             }
+            Verdict::Twice(by) => {
+                self.send_later(to, copy, by);
+                Ok(())
+            }
             Verdict::Drop => {
                 // Lost on its way: the sender cannot know.
+                sent.store(true, Ordering::Relaxed);
+                pending().await
+            }
+            Verdict::Late(by) => {
+                self.send_later(to, copy, by);
                 sent.store(true, Ordering::Relaxed);
                 pending().await
             }
@@ -151,6 +126,58 @@ impl Dialer {
             Verdict::Refuse => Err(CallError::NotSent(
                 "refused by the test's network".to_owned(),
             )),
+        }
+    }
+
+    /// A copy that comes when nobody waits for its answer.
+    fn send_later(&self, to: u64, copy: Option<(Lane, &Request<Bytes>)>, by: Duration) {
+        let Some((lane, request)) = copy else {
+            return;
+        };
+        let (connections, request) = (self.connections.clone(), request.clone());
+        tokio::spawn(async move {
+            sleep(by).await;
+            let sent = AtomicBool::new(false);
+            // What comes of it is nobody's to know.
+            let _ = timeout(COPY_MAX, exchange(&connections, to, lane, request, &sent)).await;
+        });
+    }
+}
+
+async fn exchange(
+    connections: &Arc<Connections>,
+    to: u64,
+    lane: Lane,
+    request: Request<Bytes>,
+    sent: &AtomicBool,
+) -> Result<Response<Bytes>, CallError> {
+    let mut request = request.map(Full::new);
+    // A kept connection may have been closed by the other end meanwhile; then the request comes
+    // back unsent and goes out on the next. A peer that closes fresh ones is bounded by the deadline.
+    loop {
+        let Some(mut connection) = connections.kept(to, lane) else {
+            connections.connect(to, lane).await?;
+            continue;
+        };
+        if connection.ready().await.is_err() {
+            continue;
+        }
+        sent.store(true, Ordering::Relaxed);
+        match connection.try_send_request(request).await {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                let body = Limited::new(body, ANSWER_MAX).collect().await;
+                let body = body.map_err(|error| CallError::NoAnswer(error.to_string()))?;
+                connections.keep(to, lane, connection);
+                return Ok(Response::from_parts(head, body.to_bytes()));
+            }
+            Err(mut error) => match error.take_message() {
+                Some(unsent) => {
+                    sent.store(false, Ordering::Relaxed);
+                    request = unsent;
+                }
+                None => return Err(CallError::NoAnswer(error.into_error().to_string())),
+            },
         }
     }
 }

@@ -32,4 +32,9 @@ pub enum Verdict {
     /// Is never answered: fails at its deadline.
     Drop,
     Delay(Duration),
+    /// Passes, and a copy of it arrives this much later. An answer only passes.
+    Twice(Duration),
+    /// Arrives this much later, after what was sent behind it; its sender hears no answer. An answer is
+    /// dropped.
+    Late(Duration),
 }

@@ -229,10 +229,10 @@ fn full(bytes: Vec<u8>) -> Body {
 }
 
 fn own(sender: u64, ballot: &Ballot) -> Result<(), Refused> {
-    if ballot.node() == sender {
+    if ballot.node == sender {
         return Ok(());
     }
-    let reason = format!("member {sender} may not speak for member {}", ballot.node());
+    let reason = format!("member {sender} may not speak for member {}", ballot.node);
     Err(Refused(StatusCode::FORBIDDEN, reason))
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::Error;
+use crate::fail_point::fail_point;
 
 pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
     match fs::read_to_string(path) {
@@ -30,8 +31,11 @@ pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
             .mode(0o600)
             .open(&aside)?;
         file.write_all(bytes)?;
+        fail_point("pki.written");
         file.sync_all()?;
+        fail_point("pki.synced");
         fs::rename(&aside, path)?;
+        fail_point("pki.renamed");
         let dir = path.parent().unwrap_or(Path::new("."));
         File::open(dir)?.sync_all()
     })();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::acknowledged::{Acknowledged, Promises};
 use super::clock::{HostClock, Moment};
 use super::columns::{JOURNAL, LOG, index_key, key};
 use super::database::Database;
@@ -16,7 +17,7 @@ use super::image::Pointer;
 use super::log::Newest;
 use super::state::AppliedRow;
 use super::wal::Wal;
-use super::{Appended, Identity};
+use super::{Appended, Identity, OpenError};
 use crate::encoding::decode;
 use crate::fatal::Fatal;
 use crate::types::{Ballot, LogId, Position, Record, Vote};
@@ -24,6 +25,7 @@ use crate::types::{Ballot, LogId, Position, Record, Vote};
 pub(crate) struct Disk {
     pub(super) database: Arc<Database>,
     pub(super) wal: Wal,
+    pub(super) acknowledged: Arc<Acknowledged>,
     pub(super) clock: Arc<dyn HostClock>,
     pub(super) identity: Identity,
     pub(super) images: PathBuf,
@@ -61,7 +63,33 @@ impl Disk {
         database: Database,
         clock: Arc<dyn HostClock>,
         identity: Identity,
+        dir: &Path,
         images: &Path,
+    ) -> Result<Self, OpenError> {
+        let unreadable = |error: io::Error| OpenError::Unreadable {
+            dir: dir.to_owned(),
+            reason: error.to_string(),
+        };
+        let held = held(&database).map_err(unreadable)?;
+        match Acknowledged::open(dir, held).map_err(unreadable)? {
+            Ok(acknowledged) => {
+                Self::read(database, clock, identity, images, acknowledged).map_err(unreadable)
+            }
+            Err(acknowledged) => Err(OpenError::Forgotten {
+                dir: dir.to_owned(),
+                member: identity,
+                acknowledged: acknowledged.to_string(),
+                held: held.to_string(),
+            }),
+        }
+    }
+
+    fn read(
+        database: Database,
+        clock: Arc<dyn HostClock>,
+        identity: Identity,
+        images: &Path,
+        acknowledged: Acknowledged,
     ) -> io::Result<Self> {
         let purged = database.meta::<Position>(key::PURGED)?.map(LogId::from);
         let last = last_entry(&database)?;
@@ -72,9 +100,10 @@ impl Disk {
             .unwrap_or_default();
         let any = database.meta(key::APPENDED)?.flatten();
         let not_opening = database.meta(key::APPENDED_NOT_OPENING)?.flatten();
-        let database = Arc::new(database);
+        let (database, acknowledged) = (Arc::new(database), Arc::new(acknowledged));
         Ok(Self {
-            wal: Wal::start(database.clone())?,
+            wal: Wal::start(database.clone(), acknowledged.clone())?,
+            acknowledged,
             database,
             clock,
             identity,
@@ -109,7 +138,7 @@ impl Disk {
     pub(super) fn appending(&self) -> Moment {
         let now = self.clock.now();
         let vote = *self.vote.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = vote.is_some_and(|vote| Ballot::from(vote).node() == self.identity.member);
+        let own = vote.is_some_and(|vote| Ballot::from(vote).node == self.identity.member);
         match self.late_ms.load(Ordering::Acquire) {
             late_ms if !own => now.before(late_ms),
             _ => now,
@@ -197,6 +226,13 @@ impl Disk {
         self.database.fatal().trip(&what);
         io::Error::new(io::ErrorKind::InvalidData, what)
     }
+}
+
+/// What the database holds of what its member may have acknowledged.
+fn held(database: &Database) -> io::Result<Promises> {
+    let purged = database.meta::<Position>(key::PURGED)?.map(LogId::from);
+    let last = last_entry(database)?.or(purged);
+    Ok(Promises::new(database.meta::<Ballot>(key::VOTE)?, last))
 }
 
 fn last_entry(database: &Database) -> io::Result<Option<LogId>> {

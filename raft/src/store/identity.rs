@@ -35,6 +35,13 @@ pub enum OpenError {
         expected: Identity,
         found: Identity,
     },
+    /// It holds less than its member has acknowledged.
+    Forgotten {
+        dir: PathBuf,
+        member: Identity,
+        acknowledged: String,
+        held: String,
+    },
     /// A newer version wrote it.
     NewerFormat {
         dir: PathBuf,
@@ -64,6 +71,17 @@ impl fmt::Display for OpenError {
                     dir.display()
                 )
             }
+            Self::Forgotten {
+                dir,
+                member,
+                acknowledged,
+                held,
+            } => write!(
+                f,
+                "the store in {} has forgotten what {member} acknowledged: {acknowledged} were, {held} are there. It was put back from an old copy, or its disk lost writes; with it the member would take promises back. Remove the member from the cluster, delete {} and join anew: it gets a new id",
+                dir.display(),
+                dir.display()
+            ),
             Self::NewerFormat {
                 dir,
                 found,

@@ -17,6 +17,7 @@ use super::columns::{LOG, index_key, index_of, key};
 use super::database::Database;
 use super::disk::Disk;
 use crate::encoding::{decode, encode};
+use crate::fail_point::fail_point;
 use crate::types::{Ballot, Body, Entry, LogId, Position, Record, Types, Vote};
 
 /// Bytes of entries that one replication request carries at most, so that it fits its time limit and
@@ -47,8 +48,12 @@ impl RaftLogStorage<Types> for LogStore {
         self.0
             .database
             .put_meta(&mut batch, key::VOTE, &Ballot::from(*vote))?;
+        fail_point("vote.before");
         self.0.database.write(batch)?;
+        fail_point("vote.written");
+        self.0.acknowledged.voted(Ballot::from(*vote));
         self.0.wal.sync().await?;
+        fail_point("vote.synced");
         *self.0.vote.lock().unwrap_or_else(PoisonError::into_inner) = Some(*vote);
         Ok(())
     }
@@ -63,7 +68,10 @@ impl RaftLogStorage<Types> for LogStore {
         self.0
             .database
             .put_meta(&mut batch, key::COMMITTED, &Position::from(committed))?;
-        self.0.database.write(batch)
+        fail_point("committed.before");
+        self.0.database.write(batch)?;
+        fail_point("committed.written");
+        Ok(())
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
@@ -96,7 +104,10 @@ impl RaftLogStorage<Types> for LogStore {
         if let Some(last) = last {
             newest.put(&self.0.database, &mut batch)?;
             let bytes = u64::try_from(batch.size_in_bytes()).unwrap_or(u64::MAX);
+            fail_point("log.append.before");
             self.0.database.write(batch)?;
+            fail_point("log.append.written");
+            self.0.acknowledged.appended(last);
             self.0.log_bytes.fetch_add(bytes, Ordering::Relaxed);
             self.0
                 .ends
@@ -112,13 +123,20 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
+        let lowered = self.0.acknowledged.truncates(last);
+        lowered.map_err(|error| {
+            self.0
+                .damaged(format!("noting a truncation failed: {error}"))
+        })?;
         let mut batch = WriteBatch::default();
         batch.delete_range_cf(
             self.0.database.column(LOG)?,
             index_key(last.next_index()),
             index_key(u64::MAX),
         );
+        fail_point("log.truncate.before");
         self.0.database.write(batch)?;
+        fail_point("log.truncate.written");
         let mut ends = self.0.ends.lock().unwrap_or_else(PoisonError::into_inner);
         if ends.last.index() > last.index() {
             ends.last = last;
@@ -136,7 +154,10 @@ impl RaftLogStorage<Types> for LogStore {
         self.0
             .database
             .put_meta(&mut batch, key::PURGED, &Position::from(upto))?;
+        fail_point("log.purge.before");
         self.0.database.write(batch)?;
+        fail_point("log.purge.written");
+        self.0.acknowledged.purged(upto);
         let mut ends = self.0.ends.lock().unwrap_or_else(PoisonError::into_inner);
         ends.purged = Some(upto);
         if ends.last.is_none_or(|last| last.index <= upto.index) {

@@ -1,6 +1,7 @@
 //! What is on disk: one RocksDB with a few columns and one write-ahead log, and image files beside it.
 //! Nothing here knows the network.
 
+mod acknowledged;
 mod clock;
 mod columns;
 mod database;

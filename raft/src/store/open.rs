@@ -17,6 +17,7 @@ use super::image::{self, Inbox};
 use super::log::LogStore;
 use super::state::StateMachine;
 use crate::application::Application;
+use crate::fail_point::fail_point;
 use crate::fatal::Fatal;
 
 /// The layout of columns and rows that this version writes and reads. Raised only together with a
@@ -69,8 +70,8 @@ impl Store {
         if !begun {
             write_format_file(dir).map_err(|error| unreadable(dir, error))?;
         }
-        let disk = Disk::load(database, Arc::new(clock), identity, &dir.join(IMAGES))
-            .map_err(|error| unreadable(dir, error))?;
+        let images = dir.join(IMAGES);
+        let disk = Disk::load(database, Arc::new(clock), identity, dir, &images)?;
         image::resume(&disk)
             .and_then(|()| image::sweep(&disk))
             .map_err(|error| unreadable(dir, error))?;
@@ -160,8 +161,11 @@ fn mark(database: &Database, identity: &Identity) -> io::Result<()> {
     let mut batch = WriteBatch::default();
     database.put_meta(&mut batch, key::FORMAT, &FORMAT)?;
     database.put_meta(&mut batch, key::IDENTITY, identity)?;
+    fail_point("store.owner.before");
     database.write(batch)?;
-    database.sync()
+    database.sync()?;
+    fail_point("store.owner.synced");
+    Ok(())
 }
 
 fn prepare_directories(dir: &Path) -> io::Result<()> {
@@ -177,7 +181,9 @@ fn write_format_file(dir: &Path) -> io::Result<()> {
     let mut file = File::create(&aside)?;
     writeln!(file, "{FORMAT}")?;
     file.sync_all()?;
+    fail_point("store.format.before");
     fs::rename(&aside, dir.join(FORMAT_FILE))?;
+    fail_point("store.format.renamed");
     File::open(dir)?.sync_all()?;
     let parent: PathBuf = dir
         .parent()

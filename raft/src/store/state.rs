@@ -1,6 +1,7 @@
 //! The replicated state: entries are applied to the application in memory, and what they changed is
 //! written with `last_applied` in one batch. openraft calls it from one task.
 
+use crate::sabotage::Bug;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::image::{Builder, ImageFile, install};
 use crate::application::{
     Application, Applied, Column, EntryContext, EntryKind, Node, RestoreError, StoredRow,
 };
+use crate::fail_point::fail_point;
 use crate::types::{
     Body, Configured, Covered, Elected, ImageMeta, LogId, Record, StoredMembership, Types,
 };
@@ -139,7 +141,16 @@ impl StateMachine {
         self.disk
             .database
             .put_meta(&mut batch, key::APPLIED, &self.applied)?;
+        if Bug::AppliedApart.is_planted() {
+            let mut apart = WriteBatch::default();
+            self.disk
+                .database
+                .put_meta(&mut apart, key::APPLIED, &self.applied)?;
+            self.disk.database.write(apart)?;
+        }
+        fail_point("state.before");
         self.disk.database.write(batch)?;
+        fail_point("state.written");
         self.disk.publish(&self.applied);
         for (responder, reply) in replies.drain(..) {
             responder.send(reply);

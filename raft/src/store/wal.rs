@@ -1,12 +1,15 @@
 //! Group commit: one thread that syncs the write-ahead log once for everybody who waits.
 //! It writes nothing itself.
 
+use crate::sabotage::Bug;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
+use super::acknowledged::Acknowledged;
 use super::database::Database;
+use crate::fail_point::fail_point;
 
 /// Called once the sync that covers a write has ended.
 pub(super) type Waiting = Box<dyn FnOnce(io::Result<()>) + Send>;
@@ -17,11 +20,14 @@ pub(super) struct Wal {
 }
 
 impl Wal {
-    pub(super) fn start(database: Arc<Database>) -> io::Result<Self> {
+    pub(super) fn start(
+        database: Arc<Database>,
+        acknowledged: Arc<Acknowledged>,
+    ) -> io::Result<Self> {
         let (sender, receiver) = channel();
         let thread = Builder::new()
             .name("raft-wal".to_owned())
-            .spawn(move || run(&database, &receiver))?;
+            .spawn(move || run(&database, &acknowledged, &receiver))?;
         Ok(Self {
             waiting: Mutex::new(Some(sender)),
             thread: Mutex::new(Some(thread)),
@@ -72,11 +78,24 @@ impl Wal {
     }
 }
 
-fn run(database: &Database, waiting: &Receiver<Waiting>) {
+fn run(database: &Database, acknowledged: &Acknowledged, waiting: &Receiver<Waiting>) {
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
         group.extend(waiting.try_iter());
-        let result = database.sync();
+        fail_point("log.sync.before");
+        let due = acknowledged.due();
+        let synced = match Bug::LogNotSynced.is_planted() {
+            true => Ok(()),
+            false => database.sync(),
+        };
+        fail_point("log.sync.after");
+        let result = synced.and_then(|()| {
+            let noted = acknowledged.note(&due);
+            noted.inspect_err(|error| {
+                let fatal = database.fatal();
+                fatal.trip(format_args!("noting what is acknowledged failed: {error}"));
+            })
+        });
         for done in group {
             done(match &result {
                 Ok(()) => Ok(()),

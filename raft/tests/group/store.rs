@@ -59,6 +59,41 @@ fn an_emptied_store_is_refused_under_an_identity_that_had_one() {
     );
 }
 
+/// Its database is put back from a copy that was made before it voted and appended more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_whose_store_forgot_what_it_acknowledged_is_not_started() {
+    let mut world = World::new();
+    let mut hosts = world.form(1).await;
+    let copy = world.store_dir(1).join("copy");
+    let database = world.store_dir(1).join("db");
+    let halt = async |host: crate::support::Host| host.member.shutdown().await;
+    halt(hosts.pop().unwrap()).await;
+    fs::create_dir(&copy).unwrap();
+    for name in files_in(&database) {
+        fs::copy(database.join(&name), copy.join(&name)).unwrap();
+    }
+    let host = world.start(1).await;
+    leads(&host).await;
+    put(&host, "key", "acknowledged").await.unwrap();
+    halt(host).await;
+
+    fs::remove_dir_all(&database).unwrap();
+    fs::rename(&copy, &database).unwrap();
+    let open = |presence| {
+        let dir = world.store_dir(1);
+        Store::open(&dir, identity(1), presence, Fatal::new(|_| {})).err()
+    };
+    for presence in [Presence::MustExist, Presence::MayBeNew] {
+        let refused = open(presence).expect("it has forgotten");
+        assert!(matches!(refused, OpenError::Forgotten { .. }), "{refused}");
+        let said = refused.to_string();
+        assert!(said.contains("join anew: it gets a new id"), "{said}");
+    }
+    fs::remove_dir_all(&database).unwrap();
+    let refused = open(Presence::MayBeNew).expect("all of it is gone");
+    assert!(matches!(refused, OpenError::Forgotten { .. }), "{refused}");
+}
+
 #[test]
 fn a_store_of_a_newer_version_is_refused_by_name() {
     let dir = TempDir::new().unwrap();

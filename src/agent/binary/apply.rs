@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use aegis_updates_raft::fail_point::fail_point;
 use rustix::fs::OFlags;
 
 use super::{Error, attributes, copy, verify};
@@ -30,7 +31,7 @@ pub enum Applied {
 }
 
 /// Writes `source` beside the install path with the installed file's owner, mode and attributes, synced
-/// and read back through the same descriptor. With nothing installed, the source's mode is taken.
+/// and read back through the same descriptor, then gives it the name by which `prepared` finds it. With nothing installed, the source's mode is taken.
 pub async fn prepare(
     source: &Path,
     install_path: &Path,
@@ -63,6 +64,20 @@ pub async fn apply_binary(prepared: &Prepared) -> Result<Applied, Error> {
     files::off_runtime(move || prepared.apply()).await
 }
 
+/// True when the install path holds this binary. It then lasts: whoever renamed it may have died before
+/// the directory was synced.
+pub async fn installed_durably(install_path: &Path, digest: &Digest) -> Result<bool, Error> {
+    let (path, digest) = (install_path.to_owned(), *digest);
+    files::off_runtime(move || {
+        let is_there = digest_at(&path)? == Some(digest);
+        if is_there {
+            files::sync_parent(&path).map_err(Error::Applying)?;
+        }
+        Ok(is_there)
+    })
+    .await
+}
+
 /// The digest of what the install path holds; `None`: nothing.
 pub async fn installed(install_path: &Path) -> Result<Option<Digest>, Error> {
     let path = install_path.to_owned();
@@ -71,19 +86,32 @@ pub async fn installed(install_path: &Path) -> Result<Option<Digest>, Error> {
 
 /// Removes what `prepare` wrote, when the node is put back.
 pub async fn discard(install_path: &Path) -> Result<(), Error> {
-    let path = path_beside(install_path);
-    files::off_runtime(move || files::remove_durably(&path).map_err(Error::Applying)).await
+    let install_path = install_path.to_owned();
+    files::off_runtime(move || remove_beside(&install_path)).await
+}
+
+fn remove_beside(install_path: &Path) -> Result<(), Error> {
+    for path in [part_beside(install_path), path_beside(install_path)] {
+        files::remove_durably(&path).map_err(Error::Applying)?;
+    }
+    Ok(())
 }
 
 fn path_beside(install_path: &Path) -> PathBuf {
     files::beside(install_path, ".", ".aegis-updates-new")
 }
 
+/// While it is written. Its bytes may be all there when its attributes, or their sync, are not: whoever
+/// finds the other name finds a file that lacks nothing.
+fn part_beside(install_path: &Path) -> PathBuf {
+    files::beside(install_path, ".", ".aegis-updates-part")
+}
+
 fn write_beside(source: &Path, install_path: PathBuf, expected: Digest) -> Result<Prepared, Error> {
-    let path = path_beside(&install_path);
+    let path = part_beside(&install_path);
     let installed = open_plain(&install_path)?;
     // What an earlier attempt or somebody else left there must not be written through.
-    files::remove_durably(&path).map_err(Error::Applying)?;
+    remove_beside(&install_path)?;
     let original = File::open(source).map_err(io_at("open", source))?;
     let file = OpenOptions::new()
         .read(true)
@@ -93,7 +121,9 @@ fn write_beside(source: &Path, install_path: PathBuf, expected: Digest) -> Resul
         .custom_flags(OFlags::NOFOLLOW.bits() as i32)
         .open(&path)
         .map_err(io_at("create", &path))?;
+    fail_point("prepare.created");
     copy::fill(&original, &file).map_err(io_at("copy to", &path))?;
+    fail_point("prepare.copied");
     match &installed {
         Some(installed) => attributes::keep(installed, &file, &path)?,
         None => {
@@ -102,14 +132,18 @@ fn write_beside(source: &Path, install_path: PathBuf, expected: Digest) -> Resul
                 .map_err(io_at("set the mode of", &path))?;
         }
     }
+    fail_point("prepare.attributed");
     file.sync_all().map_err(io_at("sync", &path))?;
+    fail_point("prepare.synced");
     let found = verify::digest_of(&file).map_err(io_at("read back", &path))?;
     if found != expected {
         files::remove_durably(&path).map_err(Error::Applying)?;
         return Err(Error::mismatch(source, &expected, found));
     }
-    files::sync_parent(&path).map_err(Error::Applying)?;
-    Prepared::of(&file, install_path, path, found)
+    let ready = path_beside(&install_path);
+    files::rename_durably(&path, &ready).map_err(Error::Applying)?;
+    fail_point("prepare.ready");
+    Prepared::of(&file, install_path, ready, found)
 }
 
 impl Prepared {
@@ -147,7 +181,9 @@ impl Prepared {
             return Err(Error::mismatch(&self.path, &self.digest, found));
         }
         open_plain(&self.install_path)?;
+        fail_point("swap.before");
         files::rename_durably(&self.path, &self.install_path).map_err(Error::Applying)?;
+        fail_point("swap.after");
         // Whoever may write to the directory could have swapped names between the check and the rename.
         match open_plain(&self.install_path)? {
             Some(now) if self.is_of(&now, &self.install_path)? => Ok(Applied::Renamed),

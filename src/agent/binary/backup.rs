@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use aegis_updates_raft::fail_point::fail_point;
+
 use super::{Error, copy, verify};
 use crate::agent::files::{self, at};
 use crate::agent::process::proc;
@@ -34,6 +36,21 @@ pub async fn backup_current_binary(running: Running, directory: &Path) -> Result
     files::off_runtime(move || backup(&running, &directory)).await
 }
 
+/// True when this binary is kept in `directory`. It then lasts: whoever renamed it may have died before the
+/// directory was synced.
+pub async fn kept_durably(directory: &Path, digest: &Digest) -> Result<bool, Error> {
+    let (path, digest) = (directory.join(digest.to_string()), *digest);
+    files::off_runtime(move || is_kept(&path, &digest)).await
+}
+
+fn is_kept(path: &Path, digest: &Digest) -> Result<bool, Error> {
+    let is_whole = path.exists() && verify::verify(path, digest).is_ok();
+    if is_whole {
+        files::sync_parent(path).map_err(Error::Applying)?;
+    }
+    Ok(is_whole)
+}
+
 fn backup(running: &Running, directory: &Path) -> Result<Backup, Error> {
     let (source, name) = match running {
         Running::Process(pid) => (
@@ -56,7 +73,7 @@ fn backup(running: &Running, directory: &Path) -> Result<Backup, Error> {
         size,
         copied,
     };
-    if path.exists() && verify::verify(&path, &digest).is_ok() {
+    if is_kept(&path, &digest)? {
         return Ok(kept(false));
     }
     // What lies there and does not verify is replaced by the rename below.
@@ -69,13 +86,17 @@ fn backup(running: &Running, directory: &Path) -> Result<Backup, Error> {
         .mode(0o700)
         .open(&aside)
         .map_err(applying("create", &aside))?;
+    fail_point("backup.created");
     copy::fill(&source, &copy).map_err(applying("copy to", &aside))?;
+    fail_point("backup.copied");
     copy.sync_all().map_err(applying("sync", &aside))?;
     let found = verify::digest_of(&copy).map_err(applying("read back", &aside))?;
     if found != digest {
         return Err(Error::mismatch(&aside, &digest, found));
     }
+    fail_point("backup.synced");
     files::rename_durably(&aside, &path).map_err(Error::Applying)?;
+    fail_point("backup.kept");
     Ok(kept(true))
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aegis_updates_raft::fail_point::fail_point;
 use hyper::body::Bytes;
 use reqwest::redirect::Policy;
 use sha2::{Digest as _, Sha256};
@@ -162,7 +163,11 @@ async fn already_there(path: &Path, expected: &Digest) -> Result<Option<u64>, Er
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::Staging(at("look at", &path)(error))),
             Ok(metadata) => match verify::verify(&path, &expected) {
-                Ok(()) => return Ok(Some(metadata.len())),
+                Ok(()) => {
+                    // Whoever renamed it may have died before the directory was synced.
+                    files::sync_parent(&path).map_err(Error::Staging)?;
+                    return Ok(Some(metadata.len()));
+                }
                 Err(Error::DigestMismatch { .. }) => {}
                 Err(error) => return Err(error),
             },
@@ -360,6 +365,7 @@ fn write(path: PathBuf, mut chunks: mpsc::Receiver<Bytes>) -> Result<Part, Error
     file.set_len(0)
         .map_err(at("empty", &path))
         .map_err(Error::Staging)?;
+    fail_point("download.created");
     let mut hasher = Sha256::new();
     let mut size = 0;
     while let Some(chunk) = chunks.blocking_recv() {
@@ -384,11 +390,14 @@ impl Part {
             files::remove_durably(&self.path).map_err(Error::Staging)?;
             return Err(Error::mismatch(&path, expected, self.digest));
         }
+        fail_point("download.whole");
         self.file
             .sync_all()
             .map_err(at("sync", &self.path))
             .map_err(Error::Staging)?;
+        fail_point("download.synced");
         files::rename_durably(&self.path, &path).map_err(Error::Staging)?;
+        fail_point("download.kept");
         Ok(Downloaded {
             path,
             size: self.size,

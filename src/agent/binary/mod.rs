@@ -14,8 +14,10 @@ pub mod room;
 pub mod stage;
 pub mod verify;
 
-pub use apply::{Applied, Prepared, apply_binary, discard, installed, prepare, prepared};
-pub use backup::{Backup, Running, backup_current_binary};
+pub use apply::{
+    Applied, Prepared, apply_binary, discard, installed, installed_durably, prepare, prepared,
+};
+pub use backup::{Backup, Running, backup_current_binary, kept_durably};
 pub use download::{Client, Downloaded, Limits, download_binary};
 pub use error::Error;
 pub use room::{Room, Shortage, require_room, room};

@@ -4,6 +4,8 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use aegis_updates_raft::fail_point::fail_point;
+
 use super::{Error, elf, verify};
 use crate::agent::files::{self, at};
 use crate::base::digest::Digest;
@@ -32,6 +34,7 @@ fn stage(path: PathBuf, expected: &Digest) -> Result<Staged, Error> {
         return Err(Error::mismatch(&path, expected, found));
     }
     elf::check(&file, &path)?;
+    fail_point("stage.before");
     let settled = file
         .set_permissions(Permissions::from_mode(0o755))
         .and_then(|()| file.sync_all())
@@ -40,6 +43,7 @@ fn stage(path: PathBuf, expected: &Digest) -> Result<Staged, Error> {
         .map_err(at("make executable", &path))
         .map_err(Error::Staging)?
         .len();
+    fail_point("stage.after");
     Ok(Staged {
         path,
         digest: found,

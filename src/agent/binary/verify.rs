@@ -1,5 +1,6 @@
 //! The SHA-256 of files: read from a descriptor, so that what is checked is what is used.
 
+use crate::base::sabotage::Bug;
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io;
@@ -47,7 +48,7 @@ pub(super) fn verify(path: &Path, expected: &Digest) -> Result<(), Error> {
     let found = digest_of(&file)
         .map_err(at("read", path))
         .map_err(Error::Staging)?;
-    if found == *expected {
+    if found == *expected || Bug::DigestNotVerified.is_planted() {
         Ok(())
     } else {
         Err(Error::mismatch(path, expected, found))

@@ -8,7 +8,7 @@ use super::failures::of_binary;
 use crate::agent::binary::probe::Probe;
 use crate::agent::binary::{
     Client, Limits, Running, apply_binary, backup_current_binary, discard, download_binary,
-    installed, prepare, prepared, require_room, stage_binary, verify_sha256,
+    installed_durably, kept_durably, prepare, prepared, require_room, stage_binary, verify_sha256,
 };
 use crate::agent::boot;
 use crate::agent::machine::{Failure, FailureKind, Gave, Source};
@@ -64,7 +64,8 @@ impl Executor {
     }
 
     pub(super) async fn back_up(&self, digest: &Digest) -> Result<Gave, Failure> {
-        if verify_sha256(&self.backup(digest), digest).await.is_ok() {
+        let kept = kept_durably(&self.places.backups, digest);
+        if kept.await.map_err(of_binary)? {
             return Ok(Gave::Nothing);
         }
         let running = match self.running().await? {
@@ -125,7 +126,10 @@ impl Executor {
         not_after_ms: Option<u64>,
     ) -> Result<Gave, Failure> {
         let install_path = &self.places.install_path;
-        if installed(install_path).await.map_err(of_binary)? == Some(*digest) {
+        if installed_durably(install_path, digest)
+            .await
+            .map_err(of_binary)?
+        {
             return Ok(Gave::Nothing);
         }
         let Some(prepared) = prepared(install_path, digest).await.map_err(of_binary)? else {

@@ -1,5 +1,6 @@
 //! Acts on the database's process.
 
+use aegis_updates_raft::fail_point::fail_point;
 use tokio::time::timeout;
 
 use super::Executor;
@@ -17,14 +18,17 @@ impl Executor {
 
     pub(super) async fn stop(&self, within: Millis) -> Result<Gave, Failure> {
         self.process.ensure_resident().await.map_err(of_process)?;
+        fail_point("stop.before");
         self.process
             .stop(within.as_duration())
             .await
             .map_err(of_process)?;
+        fail_point("stop.after");
         Ok(Gave::Nothing)
     }
 
     pub(super) async fn start(&self, digest: &Digest, within: Millis) -> Result<Gave, Failure> {
+        fail_point("start.before");
         let started = async {
             self.process.ensure_resident().await?;
             self.process.start(Some(*digest)).await
@@ -33,6 +37,7 @@ impl Executor {
             .await
             .map_err(|_| timed_out("starting the database", within))?
             .map_err(of_process)?;
+        fail_point("start.after");
         if running.digest != *digest {
             let (found, wanted) = (running.digest.short(), digest.short());
             return Err(Failure::new(

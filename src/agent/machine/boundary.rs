@@ -9,6 +9,7 @@ use super::turn::{Flow, Turn};
 use crate::base::digest::Digest;
 use crate::base::duration::Millis;
 use crate::base::failure::Class;
+use crate::base::sabotage::Bug;
 use crate::fleet::intent::{Goal, Which};
 use crate::fleet::observation::Answer;
 use crate::plans::progress::Step;
@@ -46,7 +47,13 @@ impl Turn<'_> {
             self.ask_look();
             return Flow::Wait;
         }
-        match self.begin(Which::Second) {
+        let begun = match Bug::NoSecondBegin.is_planted() {
+            true => Begun::Granted {
+                not_after_ms: u64::MAX,
+            },
+            false => self.begin(Which::Second),
+        };
+        match begun {
             Begun::Waiting => Flow::Wait,
             Begun::Expired { reason } => self.put_back_for(Answer::GivenBack { reason }),
             Begun::Granted { not_after_ms } => self.cross(work, wanted, not_after_ms),

@@ -7,6 +7,7 @@ use super::ledger::{Alone, Ask, Owner, Phase, Work};
 use super::turn::Turn;
 use crate::base::duration::Millis;
 use crate::base::limits::{BEGIN_LEASE, BEGIN_WAIT};
+use crate::base::sabotage::Bug;
 use crate::fleet::intent::{Begin, Goal, Intent, Which};
 
 /// A refused begin is asked for again after this: gates change within a second, not within a lap.
@@ -87,14 +88,17 @@ impl Turn<'_> {
 
     /// Past the boundary only this host's answer or a rollback ends the work.
     fn may_supersede(&self, applied: &Applied) -> bool {
-        let rollback = applied
-            .intent
-            .as_ref()
-            .is_some_and(|intent| matches!(intent.goal, Goal::Rollback { .. }));
+        let supersedes = |goal: &Goal| match goal {
+            Goal::Rollback { .. } => true,
+            Goal::StandDown => Bug::StandDownPastBoundary.is_planted(),
+            Goal::Stage { .. } | Goal::Update { .. } => false,
+        };
+        let intent = applied.intent.as_ref();
+        let ends_it = intent.is_some_and(|intent| supersedes(&intent.goal));
         let bound = self
             .work()
             .is_some_and(|work| work.acted && !work.is_answered());
-        rollback || !bound
+        ends_it || !bound
     }
 
     /// The applied state speaks of the work in hand, and its plan is live.
@@ -114,7 +118,8 @@ impl Turn<'_> {
             return self.ask(which, self.now.ms);
         };
         let lease_end = ask.sent_ms.map(|sent| sent.saturating_add(BEGIN_LEASE.0));
-        let leased = lease_end.is_some_and(|end| self.now.ms <= end);
+        let leased =
+            lease_end.is_some_and(|end| self.now.ms <= end || Bug::LeaseIgnored.is_planted());
         if let Some(not_after_ms) = lease_end.filter(|_| leased && self.is_granted(work, &ask)) {
             return Begun::Granted { not_after_ms };
         }
@@ -168,7 +173,12 @@ impl Turn<'_> {
             attempt: ask.attempt,
         };
         self.memory.applied.as_ref().is_some_and(|applied| {
-            applied.generation == wanted.generation && applied.open.contains(&wanted)
+            let any = |open: &Begin| {
+                Bug::AnyAttempt.is_planted()
+                    && (open.generation, open.which) == (wanted.generation, wanted.which)
+            };
+            applied.generation == wanted.generation
+                && (applied.open.contains(&wanted) || applied.open.iter().any(any))
         })
     }
 

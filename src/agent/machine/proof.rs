@@ -10,6 +10,7 @@ use super::turn::{Flow, Turn};
 use crate::base::duration::Millis;
 use crate::base::failure::Class;
 use crate::base::limits::HEALTH_AGE_MAX;
+use crate::base::sabotage::Bug;
 use crate::fleet::intent::Goal;
 use crate::fleet::observation::Rejoin;
 use crate::plans::progress::Step;
@@ -120,6 +121,7 @@ impl Turn<'_> {
         }
         for (peer, seen) in peers {
             match (marks.get(&peer), seen) {
+                (_, Some(_)) if Bug::StaleRejoin.is_planted() => work.rejoin = Some(Rejoin::Peers),
                 (Some(None), Some(_)) => work.rejoin = Some(Rejoin::Peers),
                 (Some(Some(mark)), Some(seen)) if seen > *mark => {
                     work.rejoin = Some(Rejoin::Peers);

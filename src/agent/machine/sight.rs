@@ -6,6 +6,7 @@ use super::input::{Failure, Gave, Look, Process};
 use super::ledger::Phase;
 use super::turn::Turn;
 use crate::base::limits::{ISOLATED_AFTER, LOOK_AGE_MAX};
+use crate::base::sabotage::Bug;
 use crate::fleet::observation::{Answer, Notice, Report};
 use crate::plans::progress::Step;
 use crate::plans::spec::Binary;
@@ -186,8 +187,7 @@ impl Turn<'_> {
 impl Look {
     /// Healthy with this binary's version, and it is this binary.
     pub fn serves(&self, wanted: &Binary) -> bool {
-        #[cfg(feature = "sabotage")]
-        if crate::base::sabotage::Bug::NoHealthVersion.is_planted() {
+        if Bug::NoHealthVersion.is_planted() {
             return self.database.healthy && self.database.digest == Some(wanted.digest);
         }
         self.healthy_binary().as_ref() == Some(wanted)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::principal::Principal;
 use crate::base::ids::{MemberId, NodeName};
 use crate::base::packed;
+use crate::base::version;
 use crate::control::service::{Denied, HostView, MemberAct, Preview, PreviewNode, Unavailable};
 use crate::decision::waiting::Wait;
 use crate::fleet::intent::Begin;
@@ -76,6 +77,9 @@ pub enum BeginAnswer {
 pub struct SampleAsk {
     pub node: NodeName,
     pub sample: Sample,
+    /// The cluster versions that this host's daemon supports.
+    #[serde(default)]
+    pub supports: Option<version::Supported>,
 }
 
 /// What a host learns from the leader that took its sample: whether a majority stood behind it lately.
@@ -142,6 +146,8 @@ pub type SteerAnswer = Answer<Result<Reply, Denied>>;
 pub struct JoinAsk {
     pub joiner: Joiner,
     pub csr_pem: String,
+    #[serde(default)]
+    pub supports: Option<version::Supported>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

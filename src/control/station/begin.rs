@@ -8,6 +8,7 @@ use super::Station;
 use crate::access::principal::Principal;
 use crate::base::ids::{MemberId, NodeName};
 use crate::base::limits::QUORUM_ACK_AGE_MAX;
+use crate::base::version;
 use crate::control::peers::client::{self, Unanswered};
 use crate::control::peers::wire::{self, BeginAnswer, BeginAsk, SampleAnswer, SampleAsk, Written};
 use crate::control::replica::{Unwritten, millis};
@@ -91,7 +92,7 @@ impl Station {
         if leads && speaks {
             self.replica
                 .evidence()
-                .take(view.term, ask.node, ask.sample);
+                .take(view.term, ask.node, ask.sample, ask.supports);
         }
         SampleAnswer {
             leads,
@@ -102,7 +103,11 @@ impl Station {
     /// Sends this host's sample to whoever leads. What comes back says whether the cluster can commit.
     pub async fn send_sample(&self, node: NodeName, sample: Sample) {
         let view = self.replica.consensus();
-        let ask = SampleAsk { node, sample };
+        let ask = SampleAsk {
+            node,
+            sample,
+            supports: Some(version::Supported::OURS),
+        };
         let sent = Instant::now();
         let answer = match view.leader {
             None => return,

@@ -9,11 +9,12 @@ use aegis_updates_raft::pki::Authority;
 
 use super::Station;
 use crate::base::ids::MemberId;
+use crate::base::version;
 use crate::control::clock::wall_ms;
 use crate::control::peers::client;
 use crate::control::peers::wire::{Admitted, JoinAnswer, JoinAsk, Written};
 use crate::machine::command::Command;
-use crate::machine::refusal::Refusal;
+use crate::machine::refusal::{Refusal, Unfit};
 use crate::machine::state::Reply;
 
 /// A write, a signature, and one hop.
@@ -37,6 +38,16 @@ impl Station {
             Some((host, _)) => host.trim_matches(['[', ']']).to_owned(),
             None => ask.joiner.peer.clone(),
         };
+        // It would stop at the first entry that it does not know.
+        let version = self.replica.state().head.version;
+        let supports = ask.supports.unwrap_or(version::Supported::FIRST);
+        if !supports.includes(version) {
+            let members = vec![Unfit {
+                node: ask.joiner.node,
+                supports: Some(supports),
+            }];
+            return JoinAnswer::Refused(Refusal::VersionUnsupported { version, members });
+        }
         let call = self.replica.own(Command::Join(ask.joiner));
         let (member, incarnation, cluster) = match self.replica.submit(call).await {
             Err(lost) => return JoinAnswer::Unanswered(lost),

@@ -68,8 +68,11 @@ fn may_carry(from: MemberId, actor: &Principal, command: &Command) -> bool {
             | Command::ClearDrift { .. }
             | Command::CreateToken { .. }
             | Command::RevokeToken { .. }
+            | Command::Finalize(_)
             | Command::Join(_)
             | Command::Observe(_) => true,
+            #[cfg(feature = "next-version")]
+            Command::Annotate(_) => true,
             Command::OpenMembership { .. }
             | Command::CloseMembership { .. }
             | Command::Form(_)

@@ -23,23 +23,38 @@ const NAMES: [&str; 3] = ["n1", "n2", "n3"];
 impl Cluster {
     /// Three hosts with `installed` of the reference node on each, formed, voting, every database healthy.
     pub async fn form(tools: Tools, installed: &Recipe) -> Result<Self, Error> {
+        Self::form_wired(tools, installed, |_| Ok(())).await
+    }
+
+    /// The same, each host changed by `wire` before its daemon is configured.
+    pub async fn form_wired(
+        tools: Tools,
+        installed: &Recipe,
+        wire: impl FnMut(&mut Host) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let ground = Ground::new()?;
         let minted = ground.path.join("installed");
         let release = installed.mint(&tools.reference_node, &minted).await?;
-        Self::form_on(ground, tools, &release).await
+        Self::form_on(ground, tools, &release, wire).await
     }
 
     /// The same with a database that lies there already.
     pub async fn form_with(tools: Tools, installed: &Release) -> Result<Self, Error> {
-        Self::form_on(Ground::new()?, tools, installed).await
+        Self::form_on(Ground::new()?, tools, installed, |_| Ok(())).await
     }
 
-    async fn form_on(ground: Ground, tools: Tools, installed: &Release) -> Result<Self, Error> {
+    async fn form_on(
+        ground: Ground,
+        tools: Tools,
+        installed: &Release,
+        wire: impl FnMut(&mut Host) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         say(&format!("everything lies in {}", ground.path.display()));
-        let hosts: Vec<Host> = NAMES
+        let mut hosts: Vec<Host> = NAMES
             .iter()
             .map(|name| Host::new(&ground.path, name))
             .collect::<Result<_, _>>()?;
+        hosts.iter_mut().try_for_each(wire)?;
         let origin_port = Port::lease().map_err(Error::at("find a port for", "the origin"))?;
         let origin = Origin::start(origin_port.socket(), ground.path.join("origin")).await?;
         for host in &hosts {

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use super::super::error::Error;
@@ -30,6 +31,8 @@ pub struct Host {
     pub name: String,
     pub directory: PathBuf,
     pub ports: Ports,
+    /// Where the other members reach this one, when something stands between.
+    pub advertised: Option<String>,
     daemon: Option<Child>,
     /// How often this driver started the daemon.
     pub daemon_starts: u32,
@@ -51,6 +54,7 @@ impl Host {
                 database: lease()?,
             },
             directory,
+            advertised: None,
             daemon: None,
             daemon_starts: 0,
         })
@@ -129,6 +133,7 @@ impl Host {
                 members: self.ports.members.socket(),
                 probes: self.ports.probes.socket(),
                 agent_check: self.ports.agent_check.socket(),
+                members_advertised: self.advertised.clone(),
                 ..config::Listen::default()
             },
             tls: None,
@@ -233,6 +238,19 @@ impl Host {
                 .map_err(Error::at("kill the daemon of", &self.name)),
             None => Err(Error(format!("no daemon of {} runs", self.name))),
         }
+    }
+
+    /// SIGTERM to the daemon alone, as an operator stops it; returns when it has ended.
+    pub async fn stop(&mut self) -> Result<ExitStatus, Error> {
+        let child = self.daemon.take();
+        let mut child = child.ok_or_else(|| Error(format!("no daemon of {} runs", self.name)))?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            // Gone already is as good.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let ended = child.wait().await;
+        ended.map_err(Error::at("wait for the daemon of", &self.name))
     }
 
     /// The daemon's exit, if it ended by itself.

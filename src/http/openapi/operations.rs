@@ -7,8 +7,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::super::{cluster, create, nodes, seed, steering, tokens};
 use super::others::{
-    Cluster, Done, Journal, Members, NodeAnswer, Nodes, Problem, TokenMade, Tokens, Versions,
-    Whoami,
+    Cluster, Done, Finalized, Journal, Members, NodeAnswer, Nodes, Problem, TokenMade, Tokens,
+    Versions, Whoami,
 };
 use super::plans::{
     Explanation, PlanAnswer, PlanList, PlanNodes, PlanStatus, PlanWritten, Preview,
@@ -43,6 +43,10 @@ const WRITE: &[u16] = &[404, 409, 422];
 const REVISED: &[u16] = &[404, 409, 412, 422];
 
 const READ: &[(&str, Named)] = &[("consistency", named::<Consistency>())];
+const SHOW: &[(&str, Named)] = &[
+    ("consistency", named::<Consistency>()),
+    ("digest", named::<Asked>()),
+];
 const LIST: &[(&str, Named)] = &[
     ("consistency", named::<Consistency>()),
     ("limit", named::<Limit>()),
@@ -59,6 +63,21 @@ pub enum Consistency {
     Linearizable,
     /// As this member knows it; works without quorum.
     Local,
+}
+
+/// False where it is left out.
+pub struct Asked;
+
+impl PartialSchema for Asked {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Boolean).into()
+    }
+}
+
+impl ToSchema for Asked {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Truth".into()
+    }
 }
 
 /// Entries on a page; 100 where it is left out.
@@ -209,7 +228,18 @@ fn of_hosts_and_rights(method: &Method, path: &str) -> Option<Operation> {
         ("POST", "/nodes/{node}/release-slot") => {
             act("Free the slot of a host that cannot answer").body::<nodes::ReleaseSlot>()
         }
-        ("GET", "/cluster") => read::<Cluster>("Who leads, who votes, how fresh the quorum is"),
+        ("GET", "/cluster") => {
+            read::<Cluster>("Who leads, who votes, how fresh the quorum is").query(SHOW)
+        }
+        #[cfg(feature = "next-version")]
+        ("POST", "/nodes/{node}/annotate") => {
+            act("Write a note on a node").needs::<nodes::Annotate>()
+        }
+        ("POST", "/cluster/finalize") => {
+            Operation::new::<Finalized>("Raise the cluster version for good", 200)
+                .body::<cluster::Finalize>()
+                .fails(WRITE)
+        }
         ("POST", "/cluster/leader") => act("Hand leadership over").needs::<cluster::Transfer>(),
         ("GET", "/cluster/members") => read::<Members>("All members"),
         ("DELETE", "/cluster/members/{node}") => act("Remove a member"),

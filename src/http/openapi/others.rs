@@ -104,6 +104,10 @@ pub struct Cluster {
     pub learners: Vec<u64>,
     pub changing: bool,
     pub asked: Asked,
+    /// The cluster version that was agreed on.
+    pub version: u32,
+    /// Only where it is asked for: `?digest=true`.
+    pub state: Option<StateDigest>,
     pub live_plan: Option<PlanId>,
     pub run_ms: u64,
     pub journal: JournalHead,
@@ -126,6 +130,28 @@ pub struct Asked {
     pub applied: u64,
     pub quorum_ack_age_ms: Option<u64>,
     pub insecure_plaintext: bool,
+    pub supports: Supported,
+}
+
+/// The cluster versions that a daemon supports.
+#[derive(ToSchema)]
+pub struct Supported {
+    pub oldest: u32,
+    pub newest: u32,
+}
+
+/// Equal on members that show the same index.
+#[derive(ToSchema)]
+pub struct StateDigest {
+    pub index: u64,
+    pub digest: Option<Sha256>,
+}
+
+#[derive(ToSchema)]
+pub struct Finalized {
+    pub success: bool,
+    pub changed: bool,
+    pub version: u32,
 }
 
 #[derive(ToSchema)]
@@ -140,6 +166,7 @@ pub struct Members {
     pub success: bool,
     pub members: Vec<Member>,
     pub changing: bool,
+    pub version: u32,
     pub stale_ms: Option<u64>,
 }
 
@@ -152,6 +179,8 @@ pub struct Member {
     pub zone: Option<String>,
     pub role: MemberRole,
     pub leads: bool,
+    /// Null: its daemon was not heard.
+    pub supports: Option<Supported>,
 }
 
 #[derive(ToSchema)]

@@ -3,12 +3,15 @@
 use crate::access::principal::Principal;
 use crate::base::ids::NodeName;
 use crate::base::limits::TAKE_AGE_MAX;
+use crate::base::sabotage::Bug;
 use crate::fleet::intent::{Begin, Goal, Which};
 use crate::fleet::node::Node;
 use crate::journal::fact::Fact;
 use crate::machine::apply::Context;
+use crate::machine::handle::steering::wrong_node;
 use crate::machine::refusal::Refusal;
 use crate::machine::state::{Reply, State};
+use crate::plans::progress::Status;
 
 pub fn begin(
     state: &mut State,
@@ -28,7 +31,7 @@ pub fn begin(
     if begin.which == Which::First
         && let Some(taken) = &intent.taken
     {
-        if taken.term != context.position.term {
+        if taken.term != context.position.term && !Bug::AnyTermBegins.is_planted() {
             return Err(Refusal::TakeOfOldTerm { node: name.clone() });
         }
         if state.run_ms().saturating_sub(taken.run_ms) > TAKE_AGE_MAX.0 {
@@ -100,13 +103,22 @@ pub fn may_begin(state: &State, node: &Node, begin: &Begin) -> Result<(), Refusa
         return Err(Refusal::BeginRepeated { node: name() });
     }
     let plan = state.plan(intent.plan)?;
+    let fits = |status: &Status| match intent.goal {
+        Goal::Update { .. } => matches!(status, Status::Updating { .. }),
+        _ => matches!(status, Status::RollingBack { .. }),
+    };
     let may = match intent.goal {
         Goal::Update { .. } => plan.goes_forward(),
         _ => plan.takes_back(&node.name),
     };
-    if may {
-        Ok(())
-    } else {
-        Err(Refusal::PlanNotInProgress { plan: plan.id })
+    if !may && !Bug::AnyPlanBegins.is_planted() {
+        return Err(Refusal::PlanNotInProgress { plan: plan.id });
+    }
+    // A node that was skipped or has failed is no longer the plan's to disrupt.
+    match plan.nodes.get(&node.name) {
+        Some(progress) if !fits(&progress.status) && !Bug::SkippedBegins.is_planted() => {
+            Err(wrong_node(&node.name, &progress.status, "begin"))
+        }
+        _ => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::base::failure::Class;
 use crate::base::ids::{Generation, NodeName, PlanId};
+use crate::base::sabotage::Bug;
 use crate::journal::fact::Fact;
 use crate::machine::apply::Context;
 use crate::machine::handle::edges::{move_node, move_plan, progress};
@@ -38,6 +39,14 @@ pub fn fail_node(
         return Err(stale(format!("{name} is {}", status.name())));
     }
     fail(state, context, plan, name, class, detail)?;
+    if Bug::TimeoutFreesSlot.is_planted() {
+        let node = state.node_mut(name)?;
+        node.slot = None;
+        node.answered = Some(crate::fleet::node::Answered {
+            answer: crate::fleet::observation::Answer::StoodDown,
+            acted: true,
+        });
+    }
     Ok(Reply::Done)
 }
 

@@ -261,6 +261,8 @@ fn insert_node(state: &mut State, name: &NodeName, member: MemberId, addresses: 
         database: Database::default(),
         slot: None,
         drifted: None,
+        #[cfg(feature = "next-version")]
+        note: None,
     };
     state.nodes.insert(name.clone(), node);
     state.touched.insert(Part::Node(name.clone()));

@@ -4,6 +4,8 @@ pub mod begin;
 pub mod edges;
 pub mod failure;
 pub mod membership;
+#[cfg(feature = "next-version")]
+pub mod next;
 pub mod observe;
 pub mod plans;
 pub mod rollback;
@@ -12,3 +14,4 @@ pub mod steering;
 pub mod take;
 pub mod term;
 pub mod tokens;
+pub mod version;

@@ -2,6 +2,7 @@
 
 use crate::base::failure::Class;
 use crate::base::ids::{NodeName, PlanId};
+use crate::base::sabotage::Bug;
 use crate::fleet::node::{Answered, Node};
 use crate::fleet::observation::{Answer, Database, Notice, Observation, Report};
 use crate::journal::fact::Fact;
@@ -26,7 +27,9 @@ pub fn observe(
         });
     }
     let notice = matches!(seen.report, Report::Noticed(_));
-    if seen.generation > node.generation || (seen.generation < node.generation && !notice) {
+    if seen.generation > node.generation
+        || (seen.generation < node.generation && !notice && !Bug::OldGenerationAnswers.is_planted())
+    {
         return Err(Refusal::StaleGeneration {
             node: seen.node.clone(),
             newest: node.generation.to_string(),
@@ -41,13 +44,12 @@ pub fn observe(
         (Report::Preflight { rollback_target }, Some(plan)) => {
             let known = state.plan_mut(plan)?.nodes.get_mut(&seen.node);
             if let Some(progress) = known.filter(|_| open) {
-                progress.rollback_target = Some(rollback_target.clone());
                 let (node, running) = (seen.node.clone(), seen.database.clone());
                 context.facts.push(Fact::Preflight {
                     plan,
                     node,
                     running,
-                    rollback_target: rollback_target.clone(),
+                    rollback_target: progress.goes_back_to(rollback_target).clone(),
                 });
             }
         }
@@ -205,8 +207,7 @@ fn went_back(
 fn shows(database: &Database, wanted: Option<Binary>) -> bool {
     wanted.is_some_and(|wanted| {
         let version = database.version.as_ref() == Some(&wanted.version);
-        #[cfg(feature = "sabotage")]
-        let version = version || crate::base::sabotage::Bug::NoHealthVersion.is_planted();
+        let version = version || Bug::NoHealthVersion.is_planted();
         database.healthy && database.digest == Some(wanted.digest) && version
     })
 }
@@ -250,9 +251,11 @@ fn free_slot(
     };
     let untouched = !acted && node.database.digest == slot.ran;
     // A healthy database that is still kept from traffic is as good as down.
-    let how = if node.database.healthy && !node.database.drained {
+    let how = if node.database.healthy
+        && (!node.database.drained || Bug::DrainedFreesSlot.is_planted())
+    {
         "the host answered and the database is healthy"
-    } else if untouched && !node.database.healthy {
+    } else if untouched && !node.database.healthy || Bug::SicknessFreesSlot.is_planted() {
         "the host answered and never touched the database"
     } else {
         return Ok(());

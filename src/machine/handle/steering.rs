@@ -174,7 +174,7 @@ pub fn wrong(plan: PlanId, status: &Status, event: &str) -> Refusal {
     }
 }
 
-fn wrong_node(node: &NodeName, status: &progress::Status, event: &str) -> Refusal {
+pub fn wrong_node(node: &NodeName, status: &progress::Status, event: &str) -> Refusal {
     Refusal::WrongNodeStatus {
         node: node.clone(),
         status: status.name().to_owned(),

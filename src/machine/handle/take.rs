@@ -2,6 +2,7 @@
 //! The slot is what carries safety: a take occupies one, and only the host's answer frees it.
 
 use crate::base::ids::{Generation, NodeName};
+use crate::base::sabotage::Bug;
 use crate::fleet::intent::{Goal, Intent, Taken};
 use crate::fleet::node::{Node, Slot};
 use crate::journal::fact::Fact;
@@ -85,7 +86,7 @@ pub fn stand_down(
             node.generation
         )));
     }
-    if node.past_boundary() {
+    if node.past_boundary() && !Bug::StandDownPastBoundary.is_planted() {
         return Err(stale(format!("{name} is past its boundary")));
     }
     let Some(intent) = node
@@ -184,7 +185,8 @@ fn may_go_back(
     if !due || status.take_back().is_err() {
         return Err(moved_on(plan, node, status));
     }
-    if node.slot.is_some() || marked {
+    let waits = Bug::SickWaitsForSlot.is_planted() && node.slot.is_none();
+    if node.slot.is_some() || marked && !waits {
         return Ok(());
     }
     if !slot_is_free(state, plan, node) {
@@ -196,8 +198,7 @@ fn may_go_back(
 /// The leader's own node is never taken first, but where nobody else could lead or the handoff failed.
 fn led_by_another(state: &State, context: &Context<'_>, node: &Node) -> Result<(), Refusal> {
     let leads = node.member == context.position.leader;
-    #[cfg(feature = "sabotage")]
-    let leads = leads && !crate::base::sabotage::Bug::LeaderFirst.is_planted();
+    let leads = leads && !Bug::LeaderFirst.is_planted();
     let excused = state.head.membership.voters.len() <= 1 || state.head.term.handoff_failed;
     if leads && node.slot.is_none() && !excused {
         let detail = "this node's member leads; leadership is handed over first";
@@ -207,7 +208,8 @@ fn led_by_another(state: &State, context: &Context<'_>, node: &Node) -> Result<(
 }
 
 fn slot_is_free(state: &State, plan: &Plan, node: &Node) -> bool {
-    state.slots_besides(&node.name).count() < plan.strategy.max_unavailable as usize
+    Bug::SlotUnchecked.is_planted()
+        || state.slots_besides(&node.name).count() < plan.strategy.max_unavailable as usize
 }
 
 fn moved_on(plan: &Plan, node: &Node, status: &progress::Status) -> Refusal {
@@ -235,7 +237,7 @@ fn others_are_known(state: &State, plan: &Plan, take: &Take) -> Result<(), Refus
         match seen_healthy(take, &node.name) {
             Some(true) => false,
             Some(false) => !(skipped || sick && status.is_some()),
-            None => !skipped,
+            None => !skipped && !Bug::UnknownIsSafe.is_planted(),
         }
     };
     let blocking = state.slots_free_nodes(&take.node).find(blocks);

@@ -3,6 +3,7 @@
 use crate::base::failure::Class;
 use crate::base::ids::{MemberId, PlanId};
 use crate::base::limits::HANDOFF_TRIES_MAX;
+use crate::base::sabotage::Bug;
 use crate::journal::fact::Fact;
 use crate::machine::apply::Context;
 use crate::machine::handle::edges::move_plan;
@@ -30,6 +31,10 @@ pub fn open(
         idle_ms,
     });
     if let Some(gap) = idle_ms {
+        let gap = match Bug::LeaderChangeIsLoss.is_planted() {
+            true => u64::MAX,
+            false => gap,
+        };
         judge_gap(state, context, gap, "no entry was committed")?;
     }
     Ok(Reply::Done)

@@ -1,21 +1,21 @@
 //! Why a command was refused: a typed value with its code, the sentence, the remedy and its door.
 
+mod door;
 mod text;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::door::Door;
 use crate::base::ids::{NodeName, PlanId};
+use crate::base::version;
 use crate::plans::gates::Red;
 
-/// Through which door a refusal can be met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Door {
-    /// A person's or program's request.
-    Http,
-    /// Another member: an agent, a joiner.
-    Member,
-    /// The leader's own proposal, overtaken by what was committed before it.
-    Internal,
+/// A member that cannot be at a cluster version, as far as the leader knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfit {
+    pub node: NodeName,
+    /// `None`: its daemon was not heard lately.
+    pub supports: Option<version::Supported>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +122,15 @@ pub enum Refusal {
     VotersFull {
         limit: usize,
     },
+    /// It needs a newer one, or would lower it.
+    ClusterVersion {
+        asked: version::Cluster,
+        current: version::Cluster,
+    },
+    VersionUnsupported {
+        version: version::Cluster,
+        members: Vec<Unfit>,
+    },
 
     // member
     NotFormed,
@@ -213,6 +222,8 @@ impl Refusal {
             Self::SlotHeld { .. } => "slot_held",
             Self::WouldLoseQuorum { .. } => "would_lose_quorum",
             Self::VotersFull { .. } => "voters_full",
+            Self::ClusterVersion { .. } => "cluster_version",
+            Self::VersionUnsupported { .. } => "version_unsupported",
             Self::NotFormed => "not_formed",
             Self::AlreadyFormed => "already_formed",
             Self::BadJoinToken => "bad_join_token",
@@ -234,64 +245,6 @@ impl Refusal {
             Self::GateShut { .. } => "gate_shut",
             Self::MembershipNotOpen => "membership_not_open",
             Self::Internal { .. } => "internal",
-        }
-    }
-
-    /// Exhaustive on purpose: a new refusal must say where it is met.
-    pub const fn door(&self) -> Door {
-        match self {
-            Self::UnknownPlan { .. }
-            | Self::UnknownNode { .. }
-            | Self::EmptyNodes
-            | Self::NotInPlan { .. }
-            | Self::UrlNotAllowed { .. }
-            | Self::Downgrade { .. }
-            | Self::NodeBusy { .. }
-            | Self::QuorumUnsafe { .. }
-            | Self::NoSecondNode
-            | Self::Drift { .. }
-            | Self::PlanLive { .. }
-            | Self::WrongStatus { .. }
-            | Self::WrongNodeStatus { .. }
-            | Self::NotReady { .. }
-            | Self::RevisionMismatch { .. }
-            | Self::TooManyPending { .. }
-            | Self::DirectionNeeded { .. }
-            | Self::NothingToRollBack { .. }
-            | Self::HostHeard { .. }
-            | Self::BeginOpen { .. }
-            | Self::NoSlot { .. }
-            | Self::KeyReused { .. }
-            | Self::RequestTableFull { .. }
-            | Self::TokenExists { .. }
-            | Self::UnknownToken { .. }
-            | Self::TooManyTokens { .. }
-            | Self::ReasonTooLong { .. }
-            | Self::MembershipChanging
-            | Self::SlotHeld { .. }
-            | Self::WouldLoseQuorum { .. }
-            | Self::VotersFull { .. } => Door::Http,
-            Self::NotFormed
-            | Self::AlreadyFormed
-            | Self::BadJoinToken
-            | Self::NameTaken { .. }
-            | Self::TooManyNodes { .. }
-            | Self::StaleGeneration { .. }
-            | Self::StaleReport { .. }
-            | Self::ForeignReport { .. }
-            | Self::BeginAnswered { .. }
-            | Self::BeginOutOfOrder { .. }
-            | Self::BeginRepeated { .. }
-            | Self::PlanNotInProgress { .. }
-            | Self::TakeOfOldTerm { .. }
-            | Self::TakeTooOld { .. } => Door::Member,
-            Self::TermNotOpen
-            | Self::TermAlreadyOpen
-            | Self::NotTheLeader
-            | Self::StaleDecision { .. }
-            | Self::GateShut { .. }
-            | Self::MembershipNotOpen
-            | Self::Internal { .. } => Door::Internal,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Refusal;
+use super::{Refusal, Unfit};
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -11,6 +11,16 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, supports } = self;
+        match supports {
+            Some(supports) => write!(f, "{node} supports {supports}"),
+            None => write!(f, "{node} was not heard lately"),
+        }
+    }
+}
 
 impl Refusal {
     /// About plans and their nodes.
@@ -110,6 +120,20 @@ impl Refusal {
                 write!(f, "the cluster would lose its quorum: {detail}")
             }
             Self::VotersFull { limit } => write!(f, "the cluster has its {limit} voters"),
+            Self::ClusterVersion { asked, current } => write!(
+                f,
+                "this is of cluster version {asked}, and the cluster is at version {current}"
+            ),
+            Self::VersionUnsupported { version, members } => {
+                write!(
+                    f,
+                    "not every member is known to support cluster version {version}: "
+                )?;
+                for (at, member) in members.iter().enumerate() {
+                    write!(f, "{}{member}", if at == 0 { "" } else { "; " })?;
+                }
+                Ok(())
+            }
             _ => self.of_a_member(f),
         }
     }

@@ -3,6 +3,7 @@
 
 use aegis_updates::access::principal::{Principal, Role};
 use aegis_updates::base::digest::Digest;
+use aegis_updates::base::version::Supported;
 use aegis_updates::control::machine::encode_submission;
 use aegis_updates::control::peers::wire::{
     BeginAnswer, BeginAsk, ExplainAnswer, HostsAnswer, JoinAnswer, JoinAsk, LookAsk, PreviewAnswer,
@@ -142,7 +143,14 @@ fn samples() -> Vec<Vec<u8>> {
         step: None,
     };
     let node = "node-1".parse().expect("a name");
-    samples.push(tagged(4, bytes(&SampleAsk { node, sample })));
+    samples.push(tagged(
+        4,
+        bytes(&SampleAsk {
+            node,
+            sample,
+            supports: Some(Supported::OURS),
+        }),
+    ));
     let joiner = Joiner {
         token: Digest::of(b"token"),
         nonce: Digest::of(b"nonce"),
@@ -153,7 +161,14 @@ fn samples() -> Vec<Vec<u8>> {
         zone: None,
     };
     let csr_pem = "-----BEGIN CERTIFICATE REQUEST-----".to_owned();
-    samples.push(tagged(13, bytes(&JoinAsk { joiner, csr_pem })));
+    samples.push(tagged(
+        13,
+        bytes(&JoinAsk {
+            joiner,
+            csr_pem,
+            supports: Some(Supported::OURS),
+        }),
+    ));
     samples
 }
 

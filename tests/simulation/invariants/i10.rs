@@ -4,17 +4,16 @@
 use aegis_updates::base::digest::Digest;
 use aegis_updates::base::ids::PlanId;
 use aegis_updates::journal::fact::Fact;
-use aegis_updates::machine::state::State;
 use aegis_updates::plans::plan::{Plan, Status};
-use aegis_updates::plans::progress;
-use aegis_updates::plans::spec::Kind;
 
+pub use super::ended::ended_truly;
 use crate::oracle::Step;
 use crate::world::World;
 
 /// What the log itself says at the entry that ended a plan.
 pub fn judge_state(step: &Step<'_>) -> Result<(), String> {
     for record in step.facts {
+        went_back_there(step, &record.fact)?;
         if let Fact::PlanStatus { plan, .. } = &record.fact
             && let Some(plan) = step.after.plans.get(plan)
         {
@@ -24,41 +23,36 @@ pub fn judge_state(step: &Step<'_>) -> Result<(), String> {
     Ok(())
 }
 
-pub fn ended_truly(state: &State, plan: &Plan) -> Result<(), String> {
-    for (name, progress) in &plan.nodes {
-        let Some(node) = state.nodes.get(name) else {
-            continue;
-        };
-        let Some(target) = plan.target_of(name) else {
-            continue;
-        };
-        match plan.status {
-            Status::Completed => {
-                let version = node.database.version.as_deref() == Some(target.version.as_str());
-                // The newest report may say that it fell ill since, but not that it runs something else.
-                let fell_ill = !node.database.healthy && node.database.version.is_none();
-                if progress.status != progress::Status::Updated || (!version && !fell_ill) {
-                    return Err(format!(
-                        "{} is Completed, {name} is {} and said {:?}",
-                        plan.id,
-                        progress.status.name(),
-                        node.database.version
-                    ));
-                }
-            }
-            Status::RolledBack if plan.kind == Kind::Update => {
-                let moved = progress
-                    .rollback_target
-                    .as_ref()
-                    .is_some_and(|back| back.digest != target.digest);
-                if moved && progress.begun && node.database.digest == Some(target.digest) {
-                    return Err(format!("{} is RolledBack, {name} runs its binary", plan.id));
-                }
-            }
-            _ => {}
+/// A node goes back to what it had said before its first begin of the plan, however often it was tried since.
+fn went_back_there(step: &Step<'_>, fact: &Fact) -> Result<(), String> {
+    let (plan, name, what, goes_to) = match fact {
+        Fact::Taken {
+            plan, node, goal, ..
+        } if goal == "rollback" => {
+            let intent = step
+                .after
+                .nodes
+                .get(node)
+                .and_then(|node| node.intent.as_ref());
+            let wanted = intent.and_then(|intent| intent.goal.wants());
+            (plan, node, "is taken", wanted.map(|binary| binary.digest))
         }
+        Fact::NodeStatus { plan, node, to, .. } if to == "RolledBack" => {
+            let runs = step.after.nodes.get(node).map(|node| node.database.digest);
+            (plan, node, "went", runs.flatten())
+        }
+        _ => return Ok(()),
+    };
+    let from = step.times.went_from.get(&(*plan, name.clone()));
+    if from.is_none() || from == goes_to.as_ref() {
+        return Ok(());
     }
-    Ok(())
+    let short = |digest: Option<&Digest>| digest.map(Digest::short);
+    Err(format!(
+        "{name} {what} back to {:?}, it went from {:?}",
+        short(goes_to.as_ref()),
+        short(from)
+    ))
 }
 
 /// What the hosts really run when a plan has just ended.

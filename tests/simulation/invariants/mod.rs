@@ -1,6 +1,7 @@
 //! What must always hold, one file each (QUALITY §1). A checker is a function of what it is given, and each has
 //! a test in which a fabricated bad record makes it fail.
 
+pub mod ended;
 pub mod i01;
 pub mod i02;
 pub mod i03;

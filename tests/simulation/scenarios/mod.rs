@@ -9,6 +9,7 @@ mod overtaken;
 mod plain_roll;
 mod released;
 mod retried;
+mod skipped;
 mod stale_evidence;
 
 use aegis_updates::access::principal::Principal;

@@ -3,11 +3,18 @@
 use std::collections::BTreeSet;
 
 use aegis_updates::base::failure::Class;
-use aegis_updates::machine::command::Command;
+use aegis_updates::base::ids::NodeName;
+use aegis_updates::fleet::intent::Goal;
+use aegis_updates::fleet::observation::{Answer, Observation, Report};
+use aegis_updates::machine::command::{Command, Purpose, Take};
+use aegis_updates::machine::refusal::Refusal;
+use aegis_updates::machine::state::State;
 use aegis_updates::plans::plan::{Scope, Status, Turn};
 use aegis_updates::plans::progress::{self, Step};
+use aegis_updates::plans::strategy::OnNodeFailure;
 
-use super::{by_the_leader, story, three, until_in};
+use super::{begun, by, by_the_leader, story, three, until_in};
+use crate::setting::plain;
 
 /// Found by seed 1499: a failed node on the new binary was to be tried again when another one failed; only that one was
 /// taken back, and the plan was called `RolledBack` with the first still on the new release.
@@ -64,4 +71,92 @@ fn a_node_that_waits_on_the_new_binary_is_left_there_and_said() {
         said.ends_with(&format!("not taken back: {waits}")),
         "{said}"
     );
+}
+
+/// The node's own host says this of its newest generation, with the plan's binary running, healthy.
+fn says(state: &mut State, name: &NodeName, report: Report) -> Result<(), Refusal> {
+    let node = &state.nodes[name];
+    let target = state.live_plan().and_then(|plan| plan.target_of(name));
+    let target = target.expect("the plan has a target");
+    let mut database = node.database.clone();
+    database.digest = Some(target.digest);
+    database.installed = Some(target.digest);
+    database.version = Some(target.version);
+    (database.healthy, database.drained) = (true, false);
+    let observation = Observation {
+        node: name.clone(),
+        generation: node.generation,
+        sequence: node.sequence + 1,
+        database,
+        report,
+    };
+    by(state, node.member, Command::Observe(observation))
+}
+
+/// Its soak failed, it was tried again, and its preflight found the plan's own binary running, healthy: taken back
+/// later, it "went back" to that.
+#[test]
+fn a_node_tried_again_goes_back_to_what_it_ran_before_the_plan() {
+    let mut setting = plain(3);
+    setting.strategy.on_node_failure = OnNodeFailure::Pause;
+    let mut world = begun(1, setting);
+    until_in(&mut world, Step::Soaking);
+    let mut state = world.oracle.state.clone();
+    let plan = state.live_plan().expect("a plan is live").clone();
+    let soaks = progress::Status::Updating {
+        step: Some(Step::Soaking),
+    };
+    let mut nodes = plan.nodes.iter();
+    let (node, before) = nodes
+        .find(|(_, node)| node.status == soaks)
+        .expect("a node soaks");
+    let old = before.rollback_target.clone().expect("it has one");
+    let new = plan.target_of(node).expect("the plan has a target");
+    assert_ne!(old, new);
+
+    let failed = Answer::Failed {
+        step: Step::Soaking,
+        class: Class::HealthGateFailed,
+        detail: "it fell ill for a while".to_owned(),
+    };
+    let answer = |answer| Report::Answered {
+        answer,
+        acted: true,
+    };
+    assert_eq!(says(&mut state, node, answer(failed)), Ok(()));
+    let retry = Command::RetryNode {
+        plan: plan.id,
+        node: node.clone(),
+    };
+    assert_eq!(by_the_leader(&mut state, retry), Ok(()));
+    let preflight = Report::Preflight {
+        rollback_target: new.clone(),
+    };
+    assert_eq!(says(&mut state, node, preflight), Ok(()));
+    assert_eq!(says(&mut state, node, answer(Answer::AlreadyThere)), Ok(()));
+    let updated = &state.plans[&plan.id].nodes[node];
+    assert_eq!(updated.status, progress::Status::Updated);
+    assert_eq!(updated.rollback_target, Some(old.clone()));
+
+    let back = Command::Rollback {
+        plan: plan.id,
+        nodes: None,
+    };
+    assert_eq!(by_the_leader(&mut state, back), Ok(()));
+    let take = Command::Take(Take {
+        plan: plan.id,
+        revision: state.plans[&plan.id].revision,
+        node: node.clone(),
+        after: state.nodes[node].generation,
+        purpose: Purpose::Rollback { marked: true },
+        evidence: Vec::new(),
+    });
+    state.head.term.handoff_failed = true;
+    assert_eq!(by_the_leader(&mut state, take), Ok(()));
+    let goal = state.nodes[node].intent.clone().map(|intent| intent.goal);
+    let wanted = Goal::Rollback {
+        target: old,
+        marked: true,
+    };
+    assert_eq!(goal, Some(wanted));
 }

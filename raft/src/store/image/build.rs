@@ -17,6 +17,7 @@ use super::super::state::AppliedRow;
 use super::format::Writer;
 use super::{ImageFile, Pointer, file_name, remove_older, sync_directory};
 use crate::encoding::decode;
+use crate::fail_point::fail_point;
 use crate::types::{Elected, Types};
 
 type Built = Snapshot<Elected, u64, crate::application::Node, ImageFile>;
@@ -94,9 +95,12 @@ fn adopt(disk: &Disk, pointer: Pointer) -> io::Result<Pointer> {
     }
     let mut batch = WriteBatch::default();
     disk.database.put_meta(&mut batch, key::IMAGE, &pointer)?;
+    fail_point("image.adopt.before");
     disk.database.write(batch)?;
     disk.database.sync()?;
+    fail_point("image.adopt.synced");
     remove_older(disk, &pointer)?;
+    fail_point("image.adopt.swept");
     *current = Some(pointer.clone());
     Ok(pointer)
 }
@@ -126,6 +130,7 @@ fn write(disk: &Disk, taken: oneshot::Sender<()>) -> io::Result<Pointer> {
         .unwrap_or_default();
     let name = file_name(&applied.covered);
     let aside = disk.images.join(format!("{name}.building"));
+    fail_point("image.build.before");
     let mut writer = Writer::new(File::create(&aside)?, &applied)?;
     for column in [STATE, JOURNAL] {
         for row in view.iterator_cf(disk.database.column(column)?, IteratorMode::Start) {
@@ -133,8 +138,11 @@ fn write(disk: &Disk, taken: oneshot::Sender<()>) -> io::Result<Pointer> {
             writer.row(column, &row_key, &value)?;
         }
     }
+    fail_point("image.build.written");
     let (bytes, sha256) = writer.finish()?;
+    fail_point("image.build.synced");
     fs::rename(&aside, disk.images.join(&name))?;
+    fail_point("image.build.renamed");
     sync_directory(&disk.images)?;
     Ok(Pointer {
         file: name,

@@ -12,6 +12,7 @@ use super::super::disk::Disk;
 use super::super::state::AppliedRow;
 use super::format::Reader;
 use super::{ImageFile, Pointer, file_name, remove_older, sync_directory, verify};
+use crate::fail_point::fail_point;
 
 /// Rows are written in batches of about this size: small against the memory that a member may use.
 const BATCH_BYTES: usize = 1 << 20;
@@ -33,7 +34,9 @@ pub(in crate::store) fn install(disk: &Disk, image: &ImageFile) -> io::Result<Ap
         sha256: image.sha256,
         covered,
     };
+    fail_point("image.install.before");
     fs::rename(&image.path, disk.images.join(&pointer.file))?;
+    fail_point("image.install.renamed");
     sync_directory(&disk.images)?;
 
     let mut batch = WriteBatch::default();
@@ -41,8 +44,10 @@ pub(in crate::store) fn install(disk: &Disk, image: &ImageFile) -> io::Result<Ap
         .put_meta(&mut batch, key::INSTALLING, &pointer)?;
     disk.database.write(batch)?;
     disk.database.sync()?;
+    fail_point("image.install.marked");
 
     let applied = replace(disk, &pointer)?;
+    fail_point("image.install.replaced");
     remove_older(disk, &pointer)?;
     *current = Some(pointer);
     Ok(applied)
@@ -89,7 +94,9 @@ fn replace(disk: &Disk, pointer: &Pointer) -> io::Result<AppliedRow> {
     database.put_meta(&mut batch, key::APPLIED, &applied)?;
     database.put_meta(&mut batch, key::IMAGE, pointer)?;
     database.delete_meta(&mut batch, key::INSTALLING)?;
+    fail_point("image.install.rows");
     database.write(batch)?;
+    fail_point("image.install.written");
     database.sync()?;
     Ok(applied)
 }

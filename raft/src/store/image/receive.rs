@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::format::is_readable;
 use super::{ImageFile, sync_directory};
+use crate::fail_point::fail_point;
 use crate::store::disk::Disk;
 
 /// A piece of the image with checksum `sha256`.
@@ -68,6 +69,7 @@ impl Inbox {
             None => self.begin(chunk.sha256)?,
         };
         if chunk.offset == arriving.received {
+            fail_point("image.receive.chunk");
             arriving.file.write_all(&chunk.bytes)?;
             arriving.digest.update(&chunk.bytes);
             arriving.received += chunk.bytes.len() as u64;
@@ -88,11 +90,13 @@ impl Inbox {
             fs::remove_file(&arriving.path).map_err(ReceiveError::Io)?;
             return Err(ReceiveError::Damaged);
         }
+        fail_point("image.receive.whole");
         arriving
             .file
             .sync_all()
             .and_then(|()| sync_directory(&self.disk.images))
             .map_err(ReceiveError::Io)?;
+        fail_point("image.receive.synced");
         Ok(ImageFile {
             path: arriving.path,
             bytes,
@@ -107,6 +111,7 @@ impl Inbox {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let path = self.disk.images.join(format!("{name}.arriving"));
+        fail_point("image.receive.begin");
         let file = File::create(&path)?;
         Ok(Arriving {
             sha256,

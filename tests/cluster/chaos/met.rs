@@ -1,0 +1,77 @@
+//! What the rounds met, by name: faults, what operators did, how plans ended.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Mutex;
+
+/// Every kind of fault, and how often a long run must have met it, for each hundred rounds.
+pub const FAULTS: &[(&str, u64)] = &[
+    ("kill", 50),
+    ("freeze", 50),
+    ("cut_one_way", 20),
+    ("cut_two_ways", 20),
+    ("cut_partial", 20),
+    ("drop", 1_000),
+    ("delay", 1_000),
+    ("duplicate", 1_000),
+    ("reorder", 1_000),
+    ("image", 20),
+    ("transfer", 20),
+    ("remove", 10),
+    ("join", 10),
+    ("database_sick", 10),
+    ("database_dies", 10),
+];
+
+#[derive(Debug, Default)]
+pub struct Met(Mutex<BTreeMap<String, u64>>);
+
+impl Met {
+    pub fn count(&self, what: &str) {
+        *self.0.lock().unwrap().entry(what.to_owned()).or_default() += 1;
+    }
+
+    pub fn of(&self, what: &str) -> u64 {
+        self.0.lock().unwrap().get(what).copied().unwrap_or(0)
+    }
+
+    /// The kinds that came up short in this many rounds.
+    pub fn lacking(&self, rounds: u64) -> Vec<String> {
+        let short = FAULTS
+            .iter()
+            .map(|(what, least)| (*what, self.of(what), least * rounds / 100))
+            .filter(|(_, met, least)| met < least);
+        short
+            .map(|(what, met, least)| format!("{what}: {met}, at least {least}"))
+            .collect()
+    }
+}
+
+impl fmt::Display for Met {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("faults:")?;
+        for (what, _) in FAULTS {
+            write!(f, " {what}={}", self.of(what))?;
+        }
+        f.write_str(" covered:")?;
+        let met = self.0.lock().unwrap();
+        let others = met
+            .iter()
+            .filter(|(what, _)| FAULTS.iter().all(|(fault, _)| fault != what));
+        for (what, times) in others {
+            write!(f, " {what}={times}")?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_kind_of_fault_that_never_came_is_told() {
+    let met = Met::default();
+    for _ in 0..50 {
+        met.count("kill");
+    }
+    let lacking = met.lacking(100);
+    assert_eq!(lacking.len(), FAULTS.len() - 1, "{lacking:?}");
+    assert!(met.to_string().starts_with("faults: kill=50 freeze=0 "));
+}

@@ -1,0 +1,211 @@
+//! One round: a cluster is formed, plans meet trouble, trouble ends, everything comes to rest, and the record
+//! is judged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aegis_updates::control::service::{Consistency, Service};
+use aegis_updates::machine::image;
+use aegis_updates::machine::state::State;
+use aegis_updates::plans::plan::Status;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::clients::Client;
+use super::met::Met;
+use super::random::Random;
+use super::setting::Setting;
+use super::trouble::Trouble;
+use super::world::World;
+
+const TROUBLES_LAST: Duration = Duration::from_secs(9);
+/// The longest deadlines of a round's plans are a minute, and one may follow another.
+const RESTS_WITHIN: Duration = Duration::from_secs(240);
+const BEAT: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Everything that is wrong with this seed.
+pub async fn run(seed: u64, setting: Setting, met: Arc<Met>) -> Vec<String> {
+    let began = Instant::now();
+    let mut random = Random::new(seed ^ 0x5eed);
+    let world = World::form(seed, setting, met).await;
+    let formed = began.elapsed();
+    let (stop, stopped) = watch::channel(false);
+    let mut beats = JoinSet::new();
+    beats.spawn(beat(world.clone()));
+    let mut busy = clients(&world, &mut random, &stopped);
+    if !world.setting.calm {
+        for number in 0..2 {
+            let trouble = Trouble {
+                world: world.clone(),
+                random: random.split(),
+                stop: stopped.clone(),
+                moves_members: number == 0,
+            };
+            busy.spawn(trouble.run());
+        }
+    }
+    sleep(TROUBLES_LAST).await;
+    let _ = stop.send(true);
+    let mut wrong = Vec::new();
+    while let Some(ended) = busy.join_next().await {
+        if let Err(panicked) = ended {
+            wrong.push(format!("a task of the test: {panicked}"));
+        }
+    }
+    let troubled = began.elapsed();
+    if let Err(unrest) = rest(&world).await {
+        wrong.push(format!(
+            "I11: not at rest within {RESTS_WITHIN:?}: {unrest}"
+        ));
+    }
+    let rested = began.elapsed();
+    wrong.extend(judge(&world).await);
+    beats.shutdown().await;
+    let requests = world.history.size();
+    end(&world).await;
+    eprintln!(
+        "seed {seed}: {} members, formed {formed:.1?}, troubles over {troubled:.1?}, at rest {rested:.1?}, \
+         {requests} requests, {} wrong",
+        world.setting.members,
+        wrong.len()
+    );
+    wrong
+}
+
+fn clients(
+    world: &Arc<World>,
+    random: &mut Random,
+    stopped: &watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let mut busy = JoinSet::new();
+    for number in 0..3 {
+        let client = Client {
+            world: world.clone(),
+            random: random.split(),
+            steers: if number == 0 { 40 } else { 4 },
+            traces: 0,
+            number,
+        };
+        busy.spawn(client.run(stopped.clone()));
+    }
+    busy
+}
+
+/// The databases live on by themselves.
+async fn beat(world: Arc<World>) {
+    loop {
+        world.fleet.with(|_| ());
+        sleep(BEAT).await;
+    }
+}
+
+async fn rest(world: &Arc<World>) -> Result<(), String> {
+    let end = Instant::now() + RESTS_WITHIN;
+    loop {
+        let Some(unrest) = unrest(world).await else {
+            return Ok(());
+        };
+        if Instant::now() > end {
+            return Err(unrest);
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// What does not rest, if anything. Members that were removed are put to sleep on the way.
+async fn unrest(world: &Arc<World>) -> Option<String> {
+    let Some(state) = read(world).await else {
+        return Some("a member does not answer".to_owned());
+    };
+    bury(world, &state).await;
+    let moves = state.plans.values().find_map(|plan| match plan.status {
+        Status::InProgress | Status::RollingBack => Some(format!("{} is {}", plan.id, plan.status)),
+        Status::Paused { .. } if plan.cancelling => Some(format!("{} is being cancelled", plan.id)),
+        _ => None,
+    });
+    if let Some(moves) = moves {
+        return Some(format!("{moves}; {}", waits(world).await));
+    }
+    if let Some(change) = &state.head.membership.opened {
+        return Some(format!("membership changes: {change:?}"));
+    }
+    if let Some(left_out) = world.fleet.with(|hosts| hosts.left_out()) {
+        let nodes: Vec<_> = state.nodes.values().collect();
+        return Some(format!("{left_out}: {nodes:?}"));
+    }
+    let states = world.states();
+    let same = |state: &Arc<State>| state.head.applied == states[0].1.head.applied;
+    let apart: Vec<_> = states
+        .iter()
+        .map(|(id, state)| (id, state.head.applied))
+        .collect();
+    (!states.iter().all(|(_, state)| same(state))).then(|| format!("members are apart: {apart:?}"))
+}
+
+async fn read(world: &Arc<World>) -> Option<Arc<State>> {
+    let began_ns = world.history.now_ns();
+    let asked = world.any();
+    let read = world.on(&asked, async |station| {
+        station.read(Consistency::Linearizable).await
+    });
+    let state = read.await?.ok()?.state;
+    world.history.read(began_ns, &state);
+    Some(state)
+}
+
+async fn bury(world: &Arc<World>, state: &State) {
+    let gone = {
+        let mut seats = world.seats.lock().unwrap();
+        let gone = seats.keys().find(|name| !state.nodes.contains_key(*name));
+        let gone = gone.cloned();
+        gone.and_then(|name| seats.remove(&name))
+    };
+    if let Some(life) = gone.and_then(|seat| seat.life) {
+        life.kill().await;
+    }
+}
+
+async fn waits(world: &Arc<World>) -> String {
+    let asked = world.any();
+    let explained = world.on(&asked, async |station| station.explain().await);
+    match explained.await {
+        Some(Ok(waits)) => {
+            let told = waits.iter();
+            let told: Vec<String> = told
+                .map(|wait| format!("{} {:?}: {}", wait.code, wait.subject, wait.detail))
+                .collect();
+            told.join("; ")
+        }
+        other => format!("explain says {other:?}"),
+    }
+}
+
+async fn judge(world: &Arc<World>) -> Vec<String> {
+    let mut wrong = world.fleet.with(|hosts| std::mem::take(&mut hosts.wrong));
+    wrong.extend(world.watch.take_wrong());
+    let states = world.states();
+    let digests: Vec<_> = states
+        .iter()
+        .map(|(id, state)| (*id, state.head.applied, image::digest(state)))
+        .collect();
+    for (id, applied, digest) in &digests {
+        let (first, at, known) = &digests[0];
+        if applied == at && digest != known {
+            wrong.push(format!("I14: members {first} and {id} differ at {at}"));
+        }
+    }
+    match states.first() {
+        Some((_, state)) => wrong.extend(world.history.judge(state)),
+        None => wrong.push("nobody is left".to_owned()),
+    }
+    wrong
+}
+
+async fn end(world: &Arc<World>) {
+    let seats = std::mem::take(&mut *world.seats.lock().unwrap());
+    for life in seats.into_values().filter_map(|seat| seat.life) {
+        life.kill().await;
+    }
+}

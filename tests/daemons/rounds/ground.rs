@@ -1,0 +1,94 @@
+//! The cluster of the rounds: members behind doors that can be cut, and an origin that can be hostile.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use aegis_updates::base::duration::Millis;
+use aegis_updates::demo::api::Api;
+use aegis_updates::demo::clock::Clock;
+use aegis_updates::demo::cluster::{Cluster, Tools};
+use aegis_updates::demo::releases::Recipe;
+use aegis_updates::demo::timings::Timings;
+
+use super::links::{Door, Links};
+use crate::support::release::reference_node;
+
+pub struct Ground {
+    pub cluster: Cluster,
+    pub links: Links,
+    /// Daemons that ended by themselves and were started again, as systemd would.
+    pub restarts: u32,
+    _doors: Vec<Door>,
+}
+
+/// Wider than the demo's where a busy machine could fail a sound release.
+pub const TIMINGS: Timings = Timings {
+    verify: Millis(20_000),
+    rejoin: Millis(30_000),
+    health_grace: Millis(8_000),
+    ..Timings::DEMO
+};
+
+impl Ground {
+    pub async fn new() -> Self {
+        let tools = Tools {
+            updater: PathBuf::from(env!("CARGO_BIN_EXE_aegis-updates")),
+            reference_node: reference_node(),
+            timings: TIMINGS,
+            clock: Clock::start(),
+            environment: Vec::new(),
+        };
+        let links = Links::default();
+        let mut doors = Vec::new();
+        let installed = Recipe::sound("1.0.0");
+        let formed = Cluster::form_wired(tools, &installed, |host| {
+            let door = links.door(&host.name, host.ports.members.socket());
+            host.advertised = Some(door.address.to_string());
+            doors.push(door);
+            Ok(())
+        });
+        let cluster = formed.await.unwrap();
+        let ground = Self {
+            cluster,
+            links,
+            restarts: 0,
+            _doors: doors,
+        };
+        ground.know();
+        ground
+    }
+
+    /// Tells the doors whose process is whose.
+    pub fn know(&self) {
+        let hosts = self.cluster.hosts.iter();
+        let pids = hosts.filter_map(|host| Some((host.name.clone(), host.daemon_pid()?)));
+        self.links.know(pids.collect::<BTreeMap<_, _>>());
+    }
+
+    pub fn api(&self) -> &Api {
+        &self.cluster.api
+    }
+
+    pub async fn kill(&mut self, name: &str) {
+        // Ended already is as good.
+        let _ = self.cluster.host_mut(name).unwrap().kill().await;
+    }
+
+    pub async fn start(&mut self, name: &str) {
+        self.cluster.start_daemon(name).unwrap();
+        self.know();
+    }
+
+    /// Starts daemons that ended by themselves again, as systemd would.
+    pub async fn restart_ended(&mut self) {
+        for name in self.cluster.names() {
+            let ended = self.cluster.host_mut(&name).unwrap().ended();
+            if let Some(why) = ended {
+                println!("  {why}");
+                self.kill(&name).await;
+                self.start(&name).await;
+                self.restarts += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Rounds: an upgrade of three databases under traffic while something goes wrong, all drawn from a number; the
+//! record that an outside observer wrote of it is judged, live and again from its file by another process.
+//!
+//! `ROUNDS=n FROM=number` plays as many from there; without them two, chosen to differ.
+
+mod evidence;
+mod ground;
+mod links;
+mod orders;
+mod play;
+mod script;
+mod strike;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use aegis_updates::demo::rules;
+use tokio::time::Instant;
+
+use ground::Ground;
+use play::play;
+use script::{Kind, Script};
+
+/// A daemon killed while a sound release rolls, and one frozen while a bad one is taken back.
+const ORDINARY: [u64; 2] = [0, 40];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rounds() {
+    let seeds = match number("ROUNDS") {
+        Some(count) => {
+            let from = number("FROM").unwrap_or(0);
+            (from..from + count).collect()
+        }
+        None => ORDINARY.to_vec(),
+    };
+    let mut tally = Tally::default();
+    let begun = Instant::now();
+    let mut present: Option<Ground> = None;
+    for seed in seeds {
+        let script = Script::of(seed);
+        println!("{script}");
+        let mut ground = match present.take() {
+            Some(ground) => ground,
+            None => Ground::new().await,
+        };
+        let bad = one(&mut ground, &script, &mut tally).await;
+        // What does not obey a stop would be in the way of every round after.
+        let stubborn = script.release == Kind::IgnoreTerm;
+        if bad.is_empty() && !stubborn {
+            present = Some(ground);
+        } else if !bad.is_empty() {
+            let directory = ground.cluster.keep().display();
+            println!(
+                "  kept: {directory}\n  again: ROUNDS=1 FROM={seed} cargo nextest run --test daemons rounds::rounds --no-capture"
+            );
+        }
+        tally.violations.extend(bad);
+    }
+    tally.print(begun.elapsed().as_secs());
+    println!("without: F12 (a read-only file system), F14 (needs libfaketime)");
+    assert!(tally.violations.is_empty(), "{:#?}", tally.violations);
+    assert!(tally.runs > 0);
+}
+
+/// Plays one; its violations.
+async fn one(ground: &mut Ground, script: &Script, tally: &mut Tally) -> Vec<String> {
+    let played = play(ground, script).await;
+    let path = record_path(script.seed);
+    played.tape.write(&path).unwrap();
+    let mut bad = played.troubles;
+    bad.extend(rules::violations(&played.tape));
+    let agrees = checked_again(&path) == rules::violations(&played.tape).is_empty();
+    if !agrees {
+        bad.push(format!(
+            "{} is judged otherwise from its file",
+            path.display()
+        ));
+    }
+    let bad: Vec<String> = bad
+        .into_iter()
+        .map(|violation| format!("round {}: {violation}", script.seed))
+        .collect();
+    println!("  {:?}, {} violations", played.statuses, bad.len());
+    bad.iter().for_each(|violation| println!("  {violation}"));
+    tally.runs += 1;
+    if played.struck {
+        *tally.faults.entry(script.trouble.name()).or_default() += 1;
+    } else {
+        *tally.faults.entry("not_reached").or_default() += 1;
+    }
+    *tally
+        .covered
+        .entry(format!("{:?}", script.release))
+        .or_default() += 1;
+    for status in played.statuses {
+        *tally.covered.entry(status.replace(' ', "_")).or_default() += 1;
+    }
+    bad
+}
+
+/// True when the other process finds nothing.
+fn checked_again(path: &std::path::Path) -> bool {
+    let output = Command::new(env!("CARGO_BIN_EXE_aegis-updates"))
+        .args(["demo", "--check"])
+        .arg(path)
+        .output();
+    output.unwrap().status.success()
+}
+
+fn record_path(seed: u64) -> PathBuf {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("rounds");
+    std::fs::create_dir_all(&directory).unwrap();
+    directory.join(format!("round-{seed}.jsonl"))
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap())
+}
+
+#[derive(Default)]
+struct Tally {
+    runs: usize,
+    violations: Vec<String>,
+    faults: BTreeMap<&'static str, usize>,
+    covered: BTreeMap<String, usize>,
+}
+
+impl Tally {
+    fn print(&self, seconds: u64) {
+        let list = |counts: Vec<(String, usize)>| {
+            let words = counts.iter().map(|(name, count)| format!("{name}={count}"));
+            words.collect::<Vec<_>>().join(" ")
+        };
+        let faults = self.faults.iter();
+        let faults = faults.map(|(name, count)| ((*name).to_owned(), *count));
+        let covered = self.covered.clone().into_iter();
+        println!(
+            "net daemons: runs={} violations={} seconds={seconds} faults: {} covered: {}",
+            self.runs,
+            self.violations.len(),
+            list(faults.collect()),
+            list(covered.collect())
+        );
+    }
+}

@@ -1,0 +1,230 @@
+//! What one round does, all of it from its number: which release, which fault, at which step of which node,
+//! to whom, and whether the upgrade is taken back afterwards.
+
+use std::fmt;
+
+use aegis_updates::plans::progress::Step;
+
+/// SplitMix64 (Steele, Lea and Flood 2014); the only source of chance in a round.
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub const fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+/// How the release is (F15, F17), or how its origin gives it (F18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Sound,
+    SlowHealth,
+    CrashAtStart,
+    HangAtStart,
+    DiesSoon,
+    WrongVersion,
+    NeverHealthy,
+    Flapping,
+    /// Runs as it should and does not obey a stop: the way back meets it.
+    IgnoreTerm,
+    OriginShort,
+    OriginMissing,
+    OriginOther,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    KillDaemon,
+    KillDatabase,
+    Freeze,
+    FreezeTwo,
+    CutOff,
+    CutOneWay,
+    CutPair,
+    Delay,
+    Loss,
+    SickHealth,
+    FlipStaged,
+    Descriptors,
+    Wiped,
+}
+
+/// Whose host the trouble meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    InHand,
+    Leader,
+    Other,
+}
+
+#[derive(Debug, Clone)]
+pub struct Script {
+    pub seed: u64,
+    pub release: Kind,
+    pub trouble: Trouble,
+    pub step: Step,
+    /// Nodes that pass the step before the trouble comes.
+    pub passed: u64,
+    pub whose: Whose,
+    /// Taken back when it was completed.
+    pub back: bool,
+}
+
+const BAD: [Kind; 11] = [
+    Kind::SlowHealth,
+    Kind::CrashAtStart,
+    Kind::HangAtStart,
+    Kind::DiesSoon,
+    Kind::WrongVersion,
+    Kind::NeverHealthy,
+    Kind::Flapping,
+    Kind::OriginShort,
+    Kind::OriginMissing,
+    Kind::OriginOther,
+    Kind::IgnoreTerm,
+];
+const TROUBLES: [Trouble; 13] = [
+    Trouble::KillDaemon,
+    Trouble::Freeze,
+    Trouble::KillDatabase,
+    Trouble::CutOff,
+    Trouble::FreezeTwo,
+    Trouble::CutOneWay,
+    Trouble::SickHealth,
+    Trouble::CutPair,
+    Trouble::Delay,
+    Trouble::Wiped,
+    Trouble::FlipStaged,
+    Trouble::Loss,
+    Trouble::Descriptors,
+];
+
+impl Script {
+    /// Consecutive numbers walk through every pair of trouble and step: a turn of the troubles moves the step
+    /// by fourteen, which has no factor in common with the nine steps.
+    pub fn of(seed: u64) -> Self {
+        let troubles = TROUBLES.len() as u64;
+        let steps = Step::ALL.len() as u64;
+        let trouble = TROUBLES[(seed % troubles) as usize];
+        let step = Step::ALL[((4 + seed + seed / troubles) % steps) as usize];
+        let mut random = Random::new(seed);
+        let release = if random.below(100) < 55 {
+            Kind::Sound
+        } else {
+            BAD[random.below(BAD.len() as u64) as usize]
+        };
+        let whose = match random.below(3) {
+            0 => Whose::InHand,
+            1 => Whose::Leader,
+            _ => Whose::Other,
+        };
+        Self {
+            seed,
+            release,
+            trouble,
+            step,
+            passed: if step == Step::Staging {
+                0
+            } else {
+                random.below(3)
+            },
+            whose,
+            back: release == Kind::IgnoreTerm || random.below(100) < 70,
+        }
+    }
+}
+
+impl Kind {
+    /// In the text form of the reference node; `None`: nothing is wrong with the file.
+    pub const fn fault(self) -> Option<&'static str> {
+        match self {
+            Self::SlowHealth => Some("slow-health=500"),
+            Self::CrashAtStart => Some("crash-at-start"),
+            Self::HangAtStart => Some("hang-at-start"),
+            Self::DiesSoon => Some("exit-after=1500"),
+            Self::WrongVersion => Some("wrong-version=0.0.9"),
+            Self::NeverHealthy => Some("never-healthy"),
+            Self::Flapping => Some("flapping=300"),
+            Self::IgnoreTerm => Some("ignore-term"),
+            Self::Sound | Self::OriginShort | Self::OriginMissing | Self::OriginOther => None,
+        }
+    }
+
+    pub const fn is_sound(self) -> bool {
+        matches!(self, Self::Sound | Self::SlowHealth | Self::IgnoreTerm)
+    }
+
+    /// It takes a database away that has let clients in.
+    pub const fn harms_clients(self) -> bool {
+        matches!(self, Self::DiesSoon)
+    }
+}
+
+impl Trouble {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KillDaemon => "kill_daemon",
+            Self::KillDatabase => "kill_database",
+            Self::Freeze => "freeze",
+            Self::FreezeTwo => "freeze_two",
+            Self::CutOff => "cut_off",
+            Self::CutOneWay => "cut_one_way",
+            Self::CutPair => "cut_pair",
+            Self::Delay => "delay",
+            Self::Loss => "loss",
+            Self::SickHealth => "sick_health",
+            Self::FlipStaged => "flip_staged",
+            Self::Descriptors => "descriptors",
+            Self::Wiped => "wiped",
+        }
+    }
+
+    /// Whether a plan whose release is sound may fail by it.
+    pub const fn may_fail_plan(self) -> bool {
+        matches!(
+            self,
+            Self::KillDatabase | Self::SickHealth | Self::FlipStaged | Self::Descriptors
+        )
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "round {}: {:?}, {} of {:?} at {} of node {}{}",
+            self.seed,
+            self.release,
+            self.trouble.name(),
+            self.whose,
+            self.step,
+            self.passed + 1,
+            if self.back { ", then back" } else { "" }
+        )
+    }
+}
+
+#[test]
+fn consecutive_rounds_meet_every_pair_and_most_upgrades_go_back() {
+    let count = TROUBLES.len() * Step::ALL.len();
+    let rounds: Vec<Script> = (0..count as u64).map(Script::of).collect();
+    let pairs: std::collections::BTreeSet<_> = rounds
+        .iter()
+        .map(|round| (round.trouble, round.step.name()))
+        .collect();
+    assert_eq!(pairs.len(), count);
+    let back = rounds.iter().filter(|round| round.back).count();
+    assert!(back * 2 > count, "{back} of {count}");
+    for kind in BAD {
+        assert!(rounds.iter().any(|round| round.release == kind), "{kind:?}");
+    }
+}

@@ -1,0 +1,83 @@
+//! A node that the plan has given up on.
+
+use aegis_updates::base::failure::Class;
+use aegis_updates::base::ids::NodeName;
+use aegis_updates::fleet::intent::{Begin, Which};
+use aegis_updates::machine::command::Command;
+use aegis_updates::machine::refusal::Refusal;
+use aegis_updates::machine::state::State;
+use aegis_updates::plans::plan::Plan;
+use aegis_updates::plans::progress;
+use aegis_updates::plans::strategy::OnNodeFailure;
+
+use super::{PLAN_MS, begun, by, by_the_leader, story};
+use crate::setting::plain;
+use crate::world::World;
+
+/// A plan that goes on around a failed node, a node that was taken and not begun, and its first begin.
+fn taken() -> (State, Plan, NodeName, Command) {
+    let mut setting = plain(3);
+    setting.strategy.on_node_failure = OnNodeFailure::Pause;
+    let mut world = begun(1, setting);
+    let found = |world: &World| {
+        let plan = world.oracle.state.live_plan()?;
+        let waits = progress::Status::Updating { step: None };
+        let mut nodes = plan.nodes.iter();
+        let found = nodes.find(|(_, node)| node.status == waits && !node.begun);
+        found.map(|(name, _)| (plan.clone(), name.clone()))
+    };
+    world.run_until(PLAN_MS, |world| found(world).is_some());
+    let Some((plan, node)) = found(&world) else {
+        panic!("nobody was taken\n{}", story(&world));
+    };
+    let state = world.oracle.state.clone();
+    let begin = Begin {
+        generation: state.nodes[&node].generation,
+        which: Which::First,
+        attempt: 1_000,
+    };
+    let begin = Command::Begin {
+        node: node.clone(),
+        begin,
+    };
+    (state, plan, node, begin)
+}
+
+fn refused(state: &State, node: &NodeName, begin: Command) {
+    let mut state = state.clone();
+    let member = state.nodes[node].member;
+    let result = by(&mut state, member, begin);
+    let wrong = matches!(&result, Err(Refusal::WrongNodeStatus { .. }));
+    assert!(wrong, "{result:?}");
+}
+
+/// The operator's word ended the plan's interest in it; its host, that had not heard, was still let drain.
+#[test]
+fn a_skipped_node_begins_nothing() {
+    let (mut state, plan, node, begin) = taken();
+    let member = state.nodes[&node].member;
+    assert_eq!(by(&mut state.clone(), member, begin.clone()), Ok(()));
+    let skip = Command::SkipNode {
+        plan: plan.id,
+        node: node.clone(),
+    };
+    assert_eq!(by_the_leader(&mut state, skip), Ok(()));
+    refused(&state, &node, begin);
+}
+
+/// The leader has called it failed; the plan is paused by that, and an operator resumes it.
+#[test]
+fn a_failed_node_begins_nothing() {
+    let (mut state, plan, node, begin) = taken();
+    let fail = Command::FailNode {
+        plan: plan.id,
+        node: node.clone(),
+        after: state.nodes[&node].generation,
+        class: Class::DrainFailed,
+        detail: "no answer".to_owned(),
+    };
+    assert_eq!(by_the_leader(&mut state, fail), Ok(()));
+    // As an operator's resume leaves it, before what failed pauses it again.
+    state.plans.get_mut(&plan.id).expect("it is there").status = plan.status;
+    refused(&state, &node, begin);
+}

@@ -1,0 +1,10 @@
+//! A real daemon dies at each labelled place, one by one, and is started again.
+
+mod labels;
+
+mod armed;
+
+mod behind;
+mod forming;
+mod rolls;
+mod truncated;

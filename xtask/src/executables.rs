@@ -1,0 +1,46 @@
+//! Where the test executables of the workspace are, for verbs that run one of them with variables of their own.
+
+use std::path::PathBuf;
+
+use crate::setup::{FEATURES, Ready};
+use crate::step::{Failure, at};
+
+/// The path of a test executable of the package, built if need be.
+pub fn built(ready: &Ready, name: &str) -> Result<PathBuf, Failure> {
+    let mut build = ready.cargo();
+    build
+        .args(["test", "--workspace", "--no-run", "--all-targets"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .args(FEATURES);
+    let output = build.output().map_err(at("cargo test --no-run"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Failure(said));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let found = text.lines().find_map(|line| executable(line, name));
+    found.ok_or_else(|| Failure(format!("no test executable {name}")))
+}
+
+fn executable(line: &str, name: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(line).ok()?;
+    let target = &message["target"];
+    let is_test = target["kind"][0] == "test" && target["name"] == name;
+    let path = message["executable"].as_str().filter(|_| is_test)?;
+    Some(PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_executable_is_found_by_its_test() {
+        let line = r#"{"target":{"kind":["test"],"name":"sweeps"},"executable":"/x/sweeps-1"}"#;
+        assert_eq!(
+            executable(line, "sweeps"),
+            Some(PathBuf::from("/x/sweeps-1"))
+        );
+        assert_eq!(executable(line, "daemons"), None);
+    }
+}
