@@ -1,6 +1,8 @@
 //! The HTTP face over a cluster in memory: who may do what, what malformed requests get, and the shapes
 //! of answers. Sockets and real members are other nets' work.
 
+#[path = "faces/conforming.rs"]
+mod conforming;
 #[path = "faces/core.rs"]
 mod core;
 #[path = "faces/document.rs"]

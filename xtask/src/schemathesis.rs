@@ -50,6 +50,8 @@ fn installed(directory: &Path) -> Result<(), Failure> {
     quiet(
         Command::new(directory.join("bin/pip"))
             .args(["install", "--quiet", "--disable-pip-version-check"])
+            // Where there is no network one does not wait for one.
+            .args(["--retries", "1", "--timeout", "20"])
             .args(["--requirement", PINNED]),
     )?;
     let ready = directory.join(READY);
