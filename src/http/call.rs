@@ -1,7 +1,6 @@
 //! One admitted request as a handler sees it, and the readings of its parts. What cannot be read is the
 //! client's mistake and never reaches the core.
 
-use crate::base::sabotage::Bug;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -98,11 +97,7 @@ impl Call {
     }
 
     pub async fn read(&self, query: &Query) -> Result<Reading, Problem> {
-        let consistency = match Bug::StaleReads.is_planted() {
-            true => Consistency::Local,
-            false => query.consistency()?,
-        };
-        Ok(self.api.core.read(consistency).await?)
+        Ok(self.api.core.read(query.consistency()?).await?)
     }
 
     /// `None` once this request has waited as long as one may without a quorum. For whatever comes after a

@@ -17,6 +17,8 @@ mod one_node;
 mod tally;
 
 mod awaits;
+mod damage;
+mod full_disk;
 mod job;
 
 mod order;
@@ -27,3 +29,6 @@ mod power;
 
 #[cfg(feature = "sabotage")]
 mod fail_points;
+
+#[cfg(feature = "sabotage")]
+mod damaged_host;

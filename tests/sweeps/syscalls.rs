@@ -79,6 +79,30 @@ async fn sweep(net: &'static str, act: Act) {
     tally.end();
 }
 
+/// Whoever renamed it may have died before the directory was synced.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_there_already_is_synced_before_it_counts() {
+    if !is_here() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    Job::lay(root.path());
+    finish(root.path(), Act::Update).await.unwrap();
+    let mut child = begin(root.path(), Act::Update).await;
+    let log = root.path().join("strace");
+    let arguments = ["-y", "-e", "trace=fsync"];
+    let Some(strace) = Strace::attach(child.id().unwrap(), &arguments, &log).await else {
+        return;
+    };
+    go(&mut child).await;
+    assert!(child.wait().await.unwrap().success());
+    let seen = strace.until_end().await;
+    for name in ["artifacts", "backups", "host"] {
+        let directory = format!("<{}>", root.path().join(name).display());
+        assert!(seen.contains(&directory), "{name} was not synced:\n{seen}");
+    }
+}
+
 /// What the fault left installed; `None` when there were fewer such calls.
 async fn play(
     act: Act,

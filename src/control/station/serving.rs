@@ -12,6 +12,7 @@ use super::Station;
 use crate::access::principal::Principal;
 use crate::agent::files::off_runtime;
 use crate::base::ids::{MemberId, NodeName};
+use crate::base::sabotage::Bug;
 use crate::control::clock;
 use crate::control::peers::wire::{
     self, Answer, ExplainAnswer, HostsAnswer, PreviewAsk, Steer, SteerAsk,
@@ -54,6 +55,10 @@ impl Station {
 
     async fn read_at(&self, consistency: Consistency) -> Result<Reading, Unavailable> {
         match consistency {
+            Consistency::Linearizable if Bug::StaleReads.is_planted() => Ok(Reading {
+                state: self.replica.state(),
+                stale_ms: None,
+            }),
             Consistency::Linearizable => Ok(Reading {
                 state: self.replica.read().await?,
                 stale_ms: None,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aegis_updates::base::ids::{MemberId, NodeName, PlanId};
-use aegis_updates::control::peers::wire::Written as Answer;
 use aegis_updates::control::service::{Consistency, Service, Unavailable};
 use aegis_updates::machine::command::Command;
 use aegis_updates::machine::state::{Reply, State};
@@ -15,12 +14,10 @@ use aegis_updates::plans::spec::Spec;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::checks::oracle::Written;
 use super::checks::registers::Did;
 use super::random::Random;
 use super::setting::shelve;
 use super::world::World;
-use crate::support::{client, token};
 
 /// Plans that one round may make; those of operators who take a finished one back not counted.
 const PLANS_MAX: usize = 6;
@@ -39,7 +36,7 @@ impl Client {
     pub async fn run(mut self, stop: watch::Receiver<bool>) {
         let mut known = None;
         while !*stop.borrow() {
-            let pause = self.random.between(20, 120);
+            let pause = self.random.between(10, 80);
             sleep(Duration::from_millis(pause)).await;
             let drawn = self.random.between(0, 99);
             match &known {
@@ -63,33 +60,6 @@ impl Client {
         }
         // A copy: the members' own is theirs to change.
         Some(Arc::new(State::clone(&state)))
-    }
-
-    async fn leave_trace(&mut self) {
-        self.traces += 1;
-        let name = format!("trace-{}-{}", self.number, self.traces);
-        let began_ns = self.world.history.now_ns();
-        let answer = match self.write(token(&name)).await {
-            Ok(answer) => {
-                self.world.history.placed(&name, began_ns, answer.index);
-                match answer.result {
-                    Ok(_) => Written::Acknowledged,
-                    Err(_) => Written::Never,
-                }
-            }
-            Err(Unavailable::OutcomeUnknown) => Written::Unknown,
-            Err(_) => Written::Never,
-        };
-        self.world.history.token(name, answer);
-    }
-
-    async fn write(&self, command: Command) -> Result<Answer, Unavailable> {
-        let call = client(command);
-        let asked = self.world.any();
-        let wrote = self.world.on(&asked, async move |station| {
-            station.replica().submit(call).await
-        });
-        wrote.await.unwrap_or(Err(Unavailable::OutcomeUnknown))
     }
 
     async fn steer(&mut self, state: &State) {
@@ -204,7 +174,7 @@ impl Client {
     async fn say(&self, plan: PlanId, event: &'static str, command: Command) {
         let history = &self.world.history;
         let began_ns = history.now_ns();
-        let answer = match self.write(command).await {
+        let answer = match self.write(None, command).await {
             Ok(answer) => answer,
             Err(Unavailable::OutcomeUnknown) => {
                 if let Some(did) = unknown(event) {
@@ -215,23 +185,21 @@ impl Client {
             Err(_) => return,
         };
         history.placed(event, began_ns, answer.index);
-        match answer.result {
-            Ok(Reply::Plan { id, revision }) => {
-                self.world.met.count(event);
-                let did = match event {
-                    "create" => Did::Created("Pending"),
-                    "rollback" if id != plan => Did::Created("InProgress"),
-                    "execute" => Did::Executed { known: true },
-                    _ => Did::Steered {
-                        event: of_node(event),
-                        revision: Some(revision),
-                    },
-                };
-                history.wrote(id, began_ns, true, did);
-            }
-            // It changed nothing, and what it met is read often enough.
-            Ok(_) | Err(_) => {}
-        }
+        // Another answer changed nothing, and what it met is read often enough.
+        let Ok(Reply::Plan { id, revision }) = answer.result else {
+            return;
+        };
+        self.world.met.count(event);
+        let did = match event {
+            "create" => Did::Created("Pending"),
+            "rollback" if id != plan => Did::Created("InProgress"),
+            "execute" => Did::Executed { known: true },
+            _ => Did::Steered {
+                event: of_node(event),
+                revision: Some(revision),
+            },
+        };
+        history.wrote(id, began_ns, true, did);
     }
 }
 

@@ -20,10 +20,13 @@ pub struct History {
 #[derive(Default)]
 struct Kept {
     placed: Vec<Placed>,
-    reads: Vec<(u64, u64, BTreeMap<PlanId, (u64, &'static str)>)>,
+    reads: Vec<Read>,
     writes: Vec<(PlanId, Op)>,
     tokens: BTreeMap<String, Written>,
 }
+
+/// When it began and ended, and every plan's revision and status.
+type Read = (u64, u64, BTreeMap<PlanId, (u64, &'static str)>);
 
 impl Default for History {
     fn default() -> Self {

@@ -6,6 +6,7 @@ mod acts;
 mod checks;
 mod clients;
 mod fleet;
+mod forming;
 mod history;
 #[path = "../../simulation/world/host.rs"]
 #[allow(dead_code)] // Another net's world uses the rest.
@@ -16,6 +17,7 @@ mod met;
 mod random;
 mod round;
 mod setting;
+mod traces;
 mod trouble;
 mod watched;
 mod weather;
@@ -37,7 +39,7 @@ const ROUNDS_DEFAULT: u64 = 6;
 /// From here on every kind of fault must have come.
 const ROUNDS_THAT_COVER: u64 = 200;
 /// A round mostly waits.
-const AT_ONCE_DEFAULT: u64 = 3;
+const AT_ONCE_DEFAULT: u64 = 6;
 
 fn number(variable: &str, otherwise: u64) -> u64 {
     let given = std::env::var(variable).ok();

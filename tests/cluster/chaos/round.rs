@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aegis_updates::control::service::{Consistency, Service};
+use aegis_updates::machine::command::Command;
 use aegis_updates::machine::image;
 use aegis_updates::machine::state::State;
 use aegis_updates::plans::plan::Status;
@@ -18,8 +19,9 @@ use super::random::Random;
 use super::setting::Setting;
 use super::trouble::Trouble;
 use super::world::World;
+use crate::support::client;
 
-const TROUBLES_LAST: Duration = Duration::from_secs(9);
+const TROUBLES_LAST: Duration = Duration::from_secs(10);
 /// The longest deadlines of a round's plans are a minute, and one may follow another.
 const RESTS_WITHIN: Duration = Duration::from_secs(240);
 const BEAT: Duration = Duration::from_millis(20);
@@ -55,6 +57,9 @@ pub async fn run(seed: u64, setting: Setting, met: Arc<Met>) -> Vec<String> {
         }
     }
     let troubled = began.elapsed();
+    if random.percent(60) {
+        go_on(&world).await;
+    }
     if let Err(unrest) = rest(&world).await {
         wrong.push(format!(
             "I11: not at rest within {RESTS_WITHIN:?}: {unrest}"
@@ -80,11 +85,11 @@ fn clients(
     stopped: &watch::Receiver<bool>,
 ) -> JoinSet<()> {
     let mut busy = JoinSet::new();
-    for number in 0..3 {
+    for number in 0..5 {
         let client = Client {
             world: world.clone(),
             random: random.split(),
-            steers: if number == 0 { 40 } else { 4 },
+            steers: if number == 0 { 40 } else { 3 },
             traces: 0,
             number,
         };
@@ -98,6 +103,29 @@ async fn beat(world: Arc<World>) {
     loop {
         world.fleet.with(|_| ());
         sleep(BEAT).await;
+    }
+}
+
+/// An operator who finds the plan paused once it is quiet has it go on.
+async fn go_on(world: &Arc<World>) {
+    let Some(state) = read(world).await else {
+        return;
+    };
+    let Some(plan) = state.live_plan() else {
+        return;
+    };
+    if let Status::Paused { of, .. } = plan.status {
+        let (plan, direction) = (plan.id, Some(of));
+        drop(state);
+        let call = client(Command::Resume { plan, direction });
+        let asked = world.any();
+        let said = world.on(
+            &asked,
+            move |station| async move { station.submit(call).await },
+        );
+        if let Some(Ok(_)) = said.await {
+            world.met.count("resumed_in_the_end");
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Trouble {
 impl Trouble {
     pub async fn run(mut self) {
         while !self.is_over() {
-            let pause = self.random.between(100, 700);
+            let pause = self.random.between(200, 1_200);
             sleep(Duration::from_millis(pause)).await;
             match self.random.between(0, 99) {
                 0..=21 => self.kill().await,

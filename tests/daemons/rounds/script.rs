@@ -47,6 +47,8 @@ pub enum Trouble {
     KillDatabase,
     Freeze,
     FreezeTwo,
+    /// For longer than the grace: the plan is called off.
+    LoseQuorum,
     CutOff,
     CutOneWay,
     CutPair,
@@ -92,7 +94,7 @@ const BAD: [Kind; 11] = [
     Kind::OriginOther,
     Kind::IgnoreTerm,
 ];
-const TROUBLES: [Trouble; 13] = [
+const TROUBLES: [Trouble; 14] = [
     Trouble::KillDaemon,
     Trouble::Freeze,
     Trouble::KillDatabase,
@@ -106,16 +108,17 @@ const TROUBLES: [Trouble; 13] = [
     Trouble::FlipStaged,
     Trouble::Loss,
     Trouble::Descriptors,
+    Trouble::LoseQuorum,
 ];
 
 impl Script {
     /// Consecutive numbers walk through every pair of trouble and step: a turn of the troubles moves the step
-    /// by fourteen, which has no factor in common with the nine steps.
+    /// by sixteen, which has no factor in common with the nine steps.
     pub fn of(seed: u64) -> Self {
         let troubles = TROUBLES.len() as u64;
         let steps = Step::ALL.len() as u64;
         let trouble = TROUBLES[(seed % troubles) as usize];
-        let step = Step::ALL[((4 + seed + seed / troubles) % steps) as usize];
+        let step = Step::ALL[((4 + seed + 2 * (seed / troubles)) % steps) as usize];
         let mut random = Random::new(seed);
         let release = if random.below(100) < 55 {
             Kind::Sound
@@ -127,16 +130,17 @@ impl Script {
             1 => Whose::Leader,
             _ => Whose::Other,
         };
+        // A bad release comes no further than the first node, and all are staged at once.
+        let passed = match random.below(3) {
+            passed if release.is_sound() && step != Step::Staging => passed,
+            _ => 0,
+        };
         Self {
             seed,
             release,
             trouble,
             step,
-            passed: if step == Step::Staging {
-                0
-            } else {
-                random.below(3)
-            },
+            passed,
             whose,
             back: release == Kind::IgnoreTerm || random.below(100) < 70,
         }
@@ -176,6 +180,7 @@ impl Trouble {
             Self::KillDatabase => "kill_database",
             Self::Freeze => "freeze",
             Self::FreezeTwo => "freeze_two",
+            Self::LoseQuorum => "lose_quorum",
             Self::CutOff => "cut_off",
             Self::CutOneWay => "cut_one_way",
             Self::CutPair => "cut_pair",
@@ -192,7 +197,11 @@ impl Trouble {
     pub const fn may_fail_plan(self) -> bool {
         matches!(
             self,
-            Self::KillDatabase | Self::SickHealth | Self::FlipStaged | Self::Descriptors
+            Self::KillDatabase
+                | Self::LoseQuorum
+                | Self::SickHealth
+                | Self::FlipStaged
+                | Self::Descriptors
         )
     }
 }

@@ -20,6 +20,8 @@ use crate::support::wait::wait_for;
 const FROZEN: Duration = Duration::from_millis(5_000);
 /// Shorter than the grace for quorum loss, with an election after it.
 const TWO_FROZEN: Duration = Duration::from_millis(2_500);
+/// Longer than the grace.
+const QUORUM_LOST: Duration = Duration::from_millis(8_500);
 const CUT: Duration = Duration::from_millis(4_000);
 const DOWN: Duration = Duration::from_millis(1_500);
 const SICK: Duration = Duration::from_millis(2_500);
@@ -53,7 +55,7 @@ pub async fn strike(
         | Trouble::CutOff
         | Trouble::Descriptors
         | Trouble::Wiped => (names(&[&target]), names(&[])),
-        Trouble::FreezeTwo => (names(&[&target, &others[0]]), names(&[])),
+        Trouble::FreezeTwo | Trouble::LoseQuorum => (names(&[&target, &others[0]]), names(&[])),
         Trouble::KillDatabase | Trouble::SickHealth => (names(&[]), names(&[&target])),
         _ => (names(&[]), names(&[])),
     };
@@ -89,8 +91,12 @@ async fn act(
             stage::all_healthy(&ground.cluster, observer).await;
         }
         Trouble::Freeze => freeze(ground, &[target.to_owned()], FROZEN).await,
-        Trouble::FreezeTwo => {
-            freeze(ground, &[target.to_owned(), others[0].clone()], TWO_FROZEN).await;
+        Trouble::FreezeTwo | Trouble::LoseQuorum => {
+            let time = match trouble {
+                Trouble::LoseQuorum => QUORUM_LOST,
+                _ => TWO_FROZEN,
+            };
+            freeze(ground, &[target.to_owned(), others[0].clone()], time).await;
         }
         Trouble::CutOff
         | Trouble::CutOneWay

@@ -18,6 +18,8 @@ use crate::support::wait::wait_for;
 
 /// Below each host's directory, which is the working directory of its daemon and of its CLI.
 const FILE: &str = "fail-point";
+/// How the words begin of a daemon that lived on.
+pub const NOT_MET: &str = "it never came past";
 
 /// With images so often that a roll meets several.
 pub fn tools() -> Tools {
@@ -70,7 +72,7 @@ pub async fn died(host: &mut Host, label: &str, patience: Duration) -> Result<()
         ended = host.ended();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let why = ended.ok_or_else(|| format!("it never came past {label}"))?;
+    let why = ended.ok_or_else(|| format!("{NOT_MET} {label}"))?;
     if was_met(&host.directory, label) && why.contains("SIGKILL") {
         return Ok(());
     }

@@ -108,9 +108,11 @@ pub const LABELS: [(&str, Scene); 77] = [
 ];
 
 /// What an ordinary run takes of each scene; the rest is for `LABELS=all`.
-const ALWAYS: [&str; 9] = [
+const ALWAYS: [&str; 11] = [
     "log.append.written",
     "image.adopt.synced",
+    "image.install.marked",
+    "image.install.rows",
     "ledger.save.after",
     "prepare.copied",
     "swap.before",

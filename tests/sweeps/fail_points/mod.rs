@@ -2,7 +2,7 @@
 
 mod labels;
 
-mod armed;
+pub mod armed;
 
 mod behind;
 mod forming;

@@ -109,6 +109,24 @@ pub const NETS: &[Net] = &[
         MANY,
     ),
     net("schema-viewer", "fuzz", "schema::schema_as_a_viewer", MANY),
+    net(
+        "full-disk",
+        "sweeps",
+        "full_disk::an_update_on_a_full_disk_leaves_old_or_new_and_goes_on_with_room",
+        &[],
+    ),
+    net(
+        "bit-flips",
+        "sweeps",
+        "damage::a_flipped_bit_is_found_before_anything_rests_on_it",
+        &[],
+    ),
+    net(
+        "damaged-host",
+        "sweeps",
+        "damaged_host::a_daemon_on_damaged_files_refuses_by_name_or_heals",
+        &[("FLIPS", "20")],
+    ),
 ];
 
 const fn net(
