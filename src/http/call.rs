@@ -19,9 +19,10 @@ use crate::access::principal::Principal;
 use crate::base::digest::Digest;
 use crate::base::duration::Millis;
 use crate::base::ids::{NodeName, PlanId};
-use crate::base::limits::REQUEST_KEY_LENGTH_MAX;
+use crate::base::limits::{REASON_LENGTH_MAX, REQUEST_KEY_LENGTH_MAX};
 use crate::control::service::{self, Consistency, HostView, Reading};
 use crate::machine::command::Command;
+use crate::machine::refusal::Refusal;
 use crate::machine::state::Reply;
 use crate::machine::submission::RequestKey;
 
@@ -145,6 +146,11 @@ impl Call {
                 "send the reason as UTF-8 text",
             )
         })?;
+        // Not left to the log alone: a repeated request is answered without another look at its reason.
+        if text.chars().count() > REASON_LENGTH_MAX {
+            let limit = REASON_LENGTH_MAX;
+            return Err(Refusal::ReasonTooLong { limit }.into());
+        }
         Ok(Some(text.to_owned()))
     }
 

@@ -4,10 +4,12 @@
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::call::{Answer, Call, json, node_name};
 use super::kind::Kind;
 use super::nodes::done;
+use super::openapi::texts::Name;
 use crate::base::version;
 use crate::machine::command::{Command, Raise};
 use crate::machine::image;
@@ -59,10 +61,11 @@ fn digest_of(state: &State) -> serde_json::Value {
     json!({ "index": state.head.applied, "digest": image::digest(state).ok() })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Finalize {
+pub struct Finalize {
     /// Absent: the newest that any member supports.
+    #[schema(value_type = Option<u32>)]
     version: Option<version::Cluster>,
 }
 
@@ -83,9 +86,10 @@ pub async fn finalize(call: Call) -> Answer {
     Ok(json(StatusCode::OK, &body))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Transfer {
+pub struct Transfer {
+    #[schema(value_type = Name)]
     to: String,
 }
 

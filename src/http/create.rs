@@ -5,24 +5,33 @@ use std::collections::BTreeSet;
 use semver::Version;
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::call::{Call, clipped, duration, malformed_body, node_name};
 use super::error::Problem;
 use super::kind::Kind;
+use super::openapi::{self, texts};
 use crate::base::digest::Digest;
 use crate::base::ids::NodeName;
 use crate::base::limits::{NODES_MAX, URL_LENGTH_MAX};
 use crate::plans::spec::{Release, Spec};
 use crate::plans::strategy::Strategy;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schema(as = CreatePlan)]
+pub struct Body {
+    #[schema(value_type = texts::Version)]
     version: String,
+    #[schema(value_type = texts::Url)]
     binary_url: String,
+    #[schema(value_type = texts::Sha256)]
     sha256: String,
+    /// Absent: every node that is registered when the plan is executed.
+    #[schema(value_type = Option<Vec<texts::Name>>)]
     nodes: Option<Vec<String>>,
     /// Checked apart, so that each malformed value has its own code.
+    #[schema(value_type = Option<openapi::strategy::Strategy>)]
     strategy: Option<Value>,
 }
 

@@ -3,6 +3,7 @@
 //! safe retries in `Idempotency-Key`. Nothing here knows Raft; the core is `control::service`.
 
 pub mod api;
+pub mod openapi;
 pub mod router;
 
 pub mod auth;

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::call::{Answer, Call, json};
 use super::error::Problem;
@@ -49,14 +50,16 @@ pub async fn clear(call: Call) -> Answer {
     Ok(done(&reply))
 }
 
+#[cfg(feature = "next-version")]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Annotate {
+    note: String,
+}
+
 /// Of the next cluster version.
 #[cfg(feature = "next-version")]
 pub async fn annotate(call: Call) -> Answer {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Annotate {
-        note: String,
-    }
     call.query(&[])?;
     let node = call.node()?;
     let Annotate { note } = call.body()?;
@@ -65,9 +68,9 @@ pub async fn annotate(call: Call) -> Answer {
     Ok(done(&reply))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ReleaseSlot {
+pub struct ReleaseSlot {
     /// The operator's word that the host is switched off.
     #[serde(default)]
     host_is_off: bool,

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, Response};
-use axum::routing::{MethodFilter, on};
+use axum::routing::{MethodFilter, get, on};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
@@ -17,7 +17,9 @@ use super::auth::{self, Entrance};
 use super::call::{Answer, Call};
 use super::error::Problem;
 use super::kind::Kind;
-use super::{cluster, events, journal, members, nodes, plans, random, seed, steering, tokens};
+use super::{
+    cluster, events, journal, members, nodes, openapi, plans, random, seed, steering, tokens,
+};
 use crate::access::principal::{Principal, Role};
 use crate::control::service::Consistency;
 
@@ -99,6 +101,7 @@ pub fn router(api: &Arc<Api>) -> Router {
         router = router.route(&format!("{PREFIX}{}", route.path), on(filter, serve));
     }
     router
+        .route(openapi::PATH, get(openapi::serve))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
 }

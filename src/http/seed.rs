@@ -7,11 +7,13 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
 
 use super::api::WAIT_MAX;
 use super::call::{Answer, Call, Query, clipped, duration, json};
 use super::error::Problem;
 use super::kind::Kind;
+use super::openapi::texts;
 use super::{create, plan_view, plans};
 use crate::base::ids::PlanId;
 use crate::control::service::Consistency;
@@ -64,9 +66,10 @@ pub async fn create(call: Call) -> Answer {
     answer_with_plan(&call, &reply, None, StatusCode::CREATED).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Execute {
+pub struct Execute {
+    #[schema(value_type = texts::PlanId)]
     plan_id: String,
     /// The previewed or shown revision; refused when the plan was changed since.
     revision: Option<u64>,

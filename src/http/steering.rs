@@ -2,29 +2,33 @@
 
 use axum::http::StatusCode;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::call::{Answer, Call};
 use super::create::named_nodes;
 use super::error::Problem;
+use super::openapi::{self, texts};
 use super::seed::answer_with_plan;
 use crate::base::ids::PlanId;
 use crate::machine::command::Command;
 use crate::plans::plan::Direction;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub struct Nothing {}
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Resume {
+pub struct Resume {
+    #[schema(value_type = Option<openapi::plans::Direction>)]
     direction: Option<Way>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TakeBack {
+pub struct TakeBack {
     /// Of a final plan; absent: all its nodes.
+    #[schema(value_type = Option<Vec<texts::Name>>)]
     nodes: Option<Vec<String>>,
 }
 

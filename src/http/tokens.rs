@@ -4,11 +4,13 @@
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::call::{Answer, Call, clipped, duration, json};
 use super::error::Problem;
 use super::kind::Kind;
 use super::nodes::done;
+use super::openapi::{self, texts};
 use super::random;
 use super::steering::nothing;
 use super::when::rfc3339;
@@ -25,18 +27,24 @@ use crate::machine::state::Reply;
 /// A token that outlives its maker's memory is a leak waiting: a year at most.
 const TTL_MAX: Millis = Millis::seconds(366 * 86_400);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Create {
+#[schema(as = CreateToken)]
+pub struct Create {
     /// A name of the maker's choice; a random one where it is absent.
+    #[schema(value_type = Option<texts::Name>)]
     id: Option<String>,
+    #[schema(value_type = openapi::others::Role)]
     role: String,
+    #[schema(value_type = Option<texts::Lifetime>)]
     ttl: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CreateJoin {
+#[schema(as = CreateJoinToken)]
+pub struct CreateJoin {
+    #[schema(value_type = Option<texts::Lifetime>)]
     ttl: Option<String>,
 }
 

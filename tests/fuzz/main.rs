@@ -31,9 +31,19 @@ mod world;
 #[path = "../faces/core.rs"]
 mod memory;
 
+#[allow(dead_code)]
+#[path = "../doors/rig.rs"]
+mod rig;
+#[allow(dead_code)]
+#[path = "../doors/scene.rs"]
+mod scene;
+#[path = "../support/mod.rs"]
+mod support;
+
 mod corpus;
 mod mutate;
 mod runner;
+mod schema;
 mod shape;
 mod targets;
 

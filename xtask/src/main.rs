@@ -15,6 +15,7 @@ mod test;
 mod counts;
 mod packages;
 mod rocksdb;
+mod schemathesis;
 mod source;
 mod step;
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::source::Metadata;
 use crate::step::{Failure, cargo, say};
-use crate::{packages, rocksdb};
+use crate::{packages, rocksdb, schemathesis};
 
 /// Every build of ours, tests and demo alike, uses profile dev, the whole workspace and this
 /// feature: cargo unifies the features of what it builds together, so a command that leaves one
@@ -25,6 +25,7 @@ pub const NEXT: [&str; 4] = [
 /// A machine that is ready: hands out cargo commands that link the kept RocksDB.
 pub struct Ready {
     rocksdb: PathBuf,
+    schemathesis: Option<PathBuf>,
     workspace: PathBuf,
     target_directory: PathBuf,
 }
@@ -36,6 +37,7 @@ pub fn ready() -> Result<Ready, Failure> {
     say(format!("rocksdb: {}", rocksdb.display()));
     Ok(Ready {
         rocksdb,
+        schemathesis: schemathesis::program(),
         workspace: metadata.directory("workspace_root")?,
         target_directory: metadata.directory("target_directory")?,
     })
@@ -53,6 +55,9 @@ pub fn verb(arguments: &[String]) -> Result<(), Failure> {
         "export ROCKSDB_LIB_DIR='{}' ROCKSDB_STATIC=1",
         ready.rocksdb.display()
     );
+    if let Some(program) = &ready.schemathesis {
+        println!("export {}='{}'", schemathesis::VARIABLE, program.display());
+    }
     Ok(())
 }
 
@@ -62,6 +67,9 @@ impl Ready {
         command
             .env("ROCKSDB_LIB_DIR", &self.rocksdb)
             .env("ROCKSDB_STATIC", "1");
+        if let Some(program) = &self.schemathesis {
+            command.env(schemathesis::VARIABLE, program);
+        }
         command
     }
 

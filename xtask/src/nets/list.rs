@@ -9,6 +9,8 @@ pub struct Net {
 }
 
 const ALL_LABELS: &[(&str, &str)] = &[("LABELS", "all")];
+/// Requests that are made up for each operation, besides those that follow from the description.
+const MANY: &[(&str, &str)] = &[("EXAMPLES", "100")];
 const ALL_CALLS: &[(&str, &str)] = &[("SYSCALLS", "all")];
 
 pub const NETS: &[Net] = &[
@@ -81,6 +83,32 @@ pub const NETS: &[Net] = &[
         "order::a_swap_is_durable_before_the_database_is_stopped",
         &[],
     ),
+    net("fuzz-entries", "fuzz", "targets::entries::entries", &[]),
+    net("fuzz-rows", "fuzz", "targets::rows::rows", &[]),
+    net("fuzz-images", "fuzz", "targets::images::images", &[]),
+    net(
+        "fuzz-ledgers",
+        "fuzz",
+        "targets::ledgers::ledgers_of_hosts",
+        &[],
+    ),
+    net("fuzz-raft", "fuzz", "targets::messages::raft_bodies", &[]),
+    net("fuzz-peers", "fuzz", "targets::messages::peer_bodies", &[]),
+    net(
+        "fuzz-settings",
+        "fuzz",
+        "targets::configuration::configuration",
+        &[],
+    ),
+    net("fuzz-texts", "fuzz", "targets::texts::texts", &[]),
+    net("fuzz-requests", "fuzz", "targets::requests::requests", &[]),
+    net(
+        "schema-admin",
+        "fuzz",
+        "schema::schema_as_an_administrator",
+        MANY,
+    ),
+    net("schema-viewer", "fuzz", "schema::schema_as_a_viewer", MANY),
     net(
         "full-disk",
         "sweeps",
