@@ -1,4 +1,8 @@
-//! Documents that are generated from the code: ARCHITECTURE.md carries the state machines as the tables say.
+//! What is written down of the code: ARCHITECTURE.md carries the state machines as the tables say, and entries and
+//! rows are encoded as they were.
+
+#[path = "golden/encodings.rs"]
+mod encodings;
 
 use aegis_updates::plans::{plan, progress};
 

@@ -1,6 +1,8 @@
 //! What this leader heard of every host since its term began, with its own monotonic time of receipt.
 //! Kept nowhere else: a new leader begins with knowing nothing, which is unsafe but no failure.
 
+mod supported;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -111,22 +113,6 @@ impl Evidence {
             .and_then(|listening| listening.hosts.get(node))
             .and_then(|known| known.newest.as_ref())
             .is_some_and(|(at, _)| at.elapsed() <= within)
-    }
-
-    /// The cluster versions that each daemon supports, of those whose host this leader heard lately.
-    pub fn supported(&self, term: u64) -> BTreeMap<NodeName, version::Supported> {
-        let listening = self.lock();
-        let known = listening.as_ref().filter(|known| known.term == term);
-        let fresh = |known: &Known| {
-            let (at, _) = known.newest.as_ref()?;
-            let young = at.elapsed() <= HEALTH_AGE_MAX.as_duration();
-            known.supports.filter(|_| young)
-        };
-        known
-            .into_iter()
-            .flat_map(|listening| &listening.hosts)
-            .filter_map(|(name, known)| Some((name.clone(), fresh(known)?)))
-            .collect()
     }
 
     /// Everything that decisions rest on beside the state.
@@ -261,7 +247,7 @@ mod tests {
     use super::*;
     use crate::base::ids::Generation;
 
-    fn sample(healthy: bool) -> Sample {
+    pub(super) fn sample(healthy: bool) -> Sample {
         Sample {
             healthy,
             version: None,

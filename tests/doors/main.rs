@@ -15,6 +15,7 @@ mod stranger;
 #[path = "../support/mod.rs"]
 mod support;
 mod sweep;
+mod versions;
 
 use aegis_updates::http::refused;
 use aegis_updates::machine::refusal::{Door, Refusal};

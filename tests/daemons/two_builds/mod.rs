@@ -22,6 +22,8 @@ use crate::stage::{self, PATIENCE};
 const NAMES: [&str; 3] = ["n1", "n2", "n3"];
 /// A node stays in hand long enough for a daemon to be exchanged meanwhile.
 const SOAK: Millis = Millis(2_500);
+/// Nothing here is about a database or a quorum that is late; a busy machine gets its time.
+const PATIENT: Millis = Millis(40_000);
 /// Storage: what lies there is another daemon's.
 const EXIT_STORAGE: i32 = 70;
 
@@ -33,6 +35,10 @@ async fn forth_and_back_and_no_way_back_once_finalized() {
     let begun = Instant::now();
     let mut timings = Timings::DEMO;
     timings.soak = SOAK;
+    timings.verify = PATIENT;
+    timings.rejoin = PATIENT;
+    timings.health_grace = PATIENT;
+    timings.quorum_loss_grace = PATIENT;
     let cluster = stage::cluster_on(timings, &Recipe::sound("1.0.0")).await;
     let mut scene = Scene::new(cluster, next);
     let asking = Asking::start(scene.cluster.api.clone());
