@@ -21,8 +21,9 @@ pub struct Ground {
     _doors: Vec<Door>,
 }
 
-/// Wider than the demo's where a busy machine could fail a sound release.
+/// Wider than the demo's where a busy machine could fail a sound release, or hide a drain from the balancer.
 pub const TIMINGS: Timings = Timings {
+    drain_grace: Millis(1_500),
     verify: Millis(20_000),
     rejoin: Millis(30_000),
     health_grace: Millis(8_000),
