@@ -5,7 +5,7 @@ use aegis_updates::machine::command::Command;
 use aegis_updates::machine::refusal::Refusal;
 use aegis_updates::machine::state::Reply;
 
-use super::support::{Group, client, eventually, token};
+use super::support::{Group, LATE, client, eventually, token};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_members_vote_and_a_write_at_a_follower_is_read_at_another() {
@@ -110,5 +110,27 @@ async fn a_demoted_member_stays_a_learner_until_it_is_promoted() {
     assert!(leader.consensus().learners.contains(&member));
     assert_eq!(change(MemberAct::Promote).await, Ok(Reply::Done));
     assert!(leader.consensus().voters.contains(&member));
+    group.end().await;
+}
+
+/// A change has two halves, and whoever began it may be gone between them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_is_half_done_is_finished_by_whoever_leads() {
+    let group = Group::of(3).await;
+    group.all_vote(3).await;
+    let leader = group.leader();
+    let at = (leader + 1) % 3;
+    let member = group.members[at].id();
+    let station = group.station(leader);
+    let mut change = Box::pin(station.replica().member().demote(member.0, LATE));
+    // It is begun, and never looked at again: the second half is not asked for.
+    assert!(futures_util::poll!(&mut change).is_pending());
+    eventually("the first half is applied", async || {
+        station.replica().state().head.membership.joint
+    })
+    .await;
+    drop(change);
+    // It then gets its vote back by itself, since no operator's word is in the log.
+    group.all_vote(3).await;
     group.end().await;
 }

@@ -102,6 +102,17 @@ impl Member {
         .await
     }
 
+    /// Ends a change whose first half is committed: its second half is the caller's, who may have died or
+    /// given up between. `retain`: a voter that leaves stays a learner.
+    pub async fn finish(&self, retain: bool, timeout: Duration) -> Result<(), MembershipError> {
+        let deadline = Instant::now() + timeout;
+        let Ok(_one) = self.0.changing.try_lock() else {
+            return Err(MembershipError::InProgress);
+        };
+        let nothing = ChangeMembers::AddVoterIds(BTreeSet::new());
+        self.commit(nothing, retain, deadline).await
+    }
+
     fn check_leaves(&self, id: u64) -> Result<(), MembershipError> {
         if id == self.0.id {
             return refused(
@@ -130,6 +141,15 @@ impl Member {
         if view.membership_changing {
             return Err(MembershipError::InProgress);
         }
+        self.commit(change, retain, deadline).await
+    }
+
+    async fn commit(
+        &self,
+        change: Change,
+        retain: bool,
+        deadline: Instant,
+    ) -> Result<(), MembershipError> {
         let changed = timeout_at(deadline, self.0.raft.change_membership(change, retain)).await;
         let index = match changed {
             Err(_) => return Err(MembershipError::Unknown),
@@ -139,8 +159,7 @@ impl Member {
         self.wait_committed(index, deadline).await
     }
 
-    /// The second half of a joint change is committed by the core on its own account; the next change
-    /// must not begin before.
+    /// The next change must not begin before.
     async fn wait_committed(&self, index: u64, deadline: Instant) -> Result<(), MembershipError> {
         let mut metrics = self.0.raft.metrics();
         loop {

@@ -35,6 +35,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What no request asks for, worked out anew each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Chore {
+    /// A change is half done: whoever began it died, lost the lead or gave up between its halves.
+    /// `leaves`: the member that loses its vote by it.
+    Finish {
+        retain: bool,
+        leaves: Option<MemberId>,
+    },
     /// A change is announced, and nobody is at it any more.
     Close {
         done: bool,
@@ -208,6 +214,22 @@ impl Station {
         }
     }
 
+    /// A leader cannot take its own vote: it hands over first, and whoever leads then does this.
+    async fn finish(&self, retain: bool, leaves: Option<MemberId>) -> Result<Reply, Denied> {
+        if leaves == Some(self.replica.me()) {
+            self.hand_over_to_any().await;
+            return Err(Unavailable::NoLeader.into());
+        }
+        let member = self.replica.member();
+        match member.finish(retain, CHANGE_TIMEOUT).await {
+            Ok(()) => Ok(Reply::Done),
+            Err(error) => {
+                tracing::warn!(%error, "a change that was half done is not finished");
+                Err(Unavailable::OutcomeUnknown.into())
+            }
+        }
+    }
+
     async fn put(&self, call: Call) -> Result<Reply, Denied> {
         let deadline = Instant::now() + self.replica.timeouts().write;
         match self.replica.write_here(&call, deadline).await {
@@ -233,6 +255,7 @@ impl Station {
             member: self.replica.me(),
         };
         let done = match chore.clone() {
+            Chore::Finish { retain, leaves } => self.finish(retain, leaves).await,
             Chore::Close { done } => {
                 let close = self.replica.own(Command::CloseMembership { done });
                 self.put(close).await
@@ -267,7 +290,7 @@ pub async fn keep(station: Arc<Station>, mut stop: watch::Receiver<bool>) {
 
 fn chore(state: &State, consensus: &ConsensusView) -> Option<Chore> {
     if consensus.membership_changing {
-        return None;
+        return state.head.membership.joint.then(|| half_done(state));
     }
     if let Some(change) = &state.head.membership.opened {
         let done = came_to_pass(state, consensus, change);
@@ -287,6 +310,20 @@ fn chore(state: &State, consensus: &ConsensusView) -> Option<Chore> {
         });
     }
     promotion(state, consensus)
+}
+
+fn half_done(state: &State) -> Chore {
+    let change = state.head.membership.opened.as_ref();
+    let leaves = change.and_then(|change| match change {
+        Change::Demote { node } | Change::Remove { node, .. } => {
+            state.nodes.get(node).map(|node| node.member)
+        }
+        Change::Promote { .. } | Change::Add { .. } => None,
+    });
+    Chore::Finish {
+        retain: !matches!(change, Some(Change::Remove { .. })),
+        leaves,
+    }
 }
 
 fn came_to_pass(state: &State, consensus: &ConsensusView, change: &Change) -> bool {

@@ -29,6 +29,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing_subscriber::EnvFilter;
 
 use self::met::Met;
 use self::random::Random;
@@ -51,6 +52,9 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rounds() {
     let (from, count) = (number("FROM", 1), number("ROUNDS", ROUNDS_DEFAULT));
+    // RUST_LOG shows what the members say.
+    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env());
+    let _ = log.with_ansi(false).try_init();
     let began = Instant::now();
     let met = Arc::new(Met::default());
     let places = Arc::new(Semaphore::new(number("AT_ONCE", AT_ONCE_DEFAULT) as usize));

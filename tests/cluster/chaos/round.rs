@@ -173,7 +173,7 @@ async fn rest(world: &Arc<World>) -> Result<(), String> {
 /// What does not rest, if anything. Members that were removed are put to sleep on the way.
 async fn unrest(world: &Arc<World>) -> Option<String> {
     let Some(state) = read(world).await else {
-        return Some("a member does not answer".to_owned());
+        return Some(format!("a member does not answer\n{}", world.told()));
     };
     bury(world, &state).await;
     let moves = state.plans.values().find_map(|plan| match plan.status {
@@ -197,7 +197,10 @@ async fn unrest(world: &Arc<World>) -> Option<String> {
         .iter()
         .map(|(id, state)| (id, state.head.applied))
         .collect();
-    (!states.iter().all(|(_, state)| same(state))).then(|| format!("members are apart: {apart:?}"))
+    if states.iter().all(|(_, state)| same(state)) {
+        return None;
+    }
+    Some(format!("members are apart: {apart:?}\n{}", world.told()))
 }
 
 async fn read(world: &Arc<World>) -> Option<Arc<State>> {

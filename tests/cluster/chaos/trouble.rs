@@ -191,11 +191,8 @@ impl Trouble {
     /// One comes, and then one goes: the founder stays, since it has the CA's key.
     async fn move_members(&mut self) {
         self.moves_members = false;
-        let came = self.world.clone().join();
-        let came = tokio::select! {
-            came = came => came,
-            _ = self.stop.wait_for(|over| *over) => return,
-        };
+        // Never left half way: a member that was admitted and has no daemon would be a trouble without end.
+        let came = self.world.clone().join().await;
         self.world.met.count("join");
         let gone = {
             let seats = self.world.seats.lock().unwrap();

@@ -157,6 +157,16 @@ impl World {
         lives.collect()
     }
 
+    /// What each member says of the group, for people.
+    pub fn told(&self) -> String {
+        let seats = self.seats.lock().unwrap();
+        let told = seats.values().filter_map(|seat| {
+            let view = seat.life.as_ref()?.station.replica().consensus();
+            Some(format!("{}: {view:?}", seat.place.id))
+        });
+        told.collect::<Vec<_>>().join("\n")
+    }
+
     pub fn probe(&self) -> Probe {
         let fleet = self.fleet.clone();
         Arc::new(move |address| {
