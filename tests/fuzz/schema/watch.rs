@@ -48,6 +48,10 @@ impl Watch {
         self.locked().statuses.values().sum()
     }
 
+    pub fn answered(&self, status: u16) -> u64 {
+        self.locked().statuses.get(&status).copied().unwrap_or(0)
+    }
+
     /// Requests after which the member was another than before.
     pub fn changed(&self) -> u64 {
         self.locked().changed
@@ -95,6 +99,8 @@ pub async fn look(State(watch): State<Arc<Watch>>, request: Request, next: Next)
         *request.method_mut() = parts.method.clone();
         *request.uri_mut() = parts.uri.clone();
         *request.headers_mut() = parts.headers.clone();
+        // The router's own word on the path is among them.
+        *request.extensions_mut() = parts.extensions.clone();
         next.clone().run(request)
     };
     let late = Instant::now() + LATE;
