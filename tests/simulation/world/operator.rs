@@ -30,6 +30,9 @@ impl World {
             .rfind(|plan| plan.status == Status::Pending)
         {
             let (plan, revision) = (pending.id, Some(pending.revision));
+            if self.setting.operator_acts && self.random.percent(3) {
+                return self.says("cancel", Command::Cancel { plan });
+            }
             return self.says("execute", Command::Execute { plan, revision });
         }
         let made = state.plans.len();
