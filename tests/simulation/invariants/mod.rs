@@ -3,6 +3,7 @@
 
 pub mod begins;
 pub mod ended;
+pub mod hearsay;
 pub mod i01;
 pub mod i02;
 pub mod i03;

@@ -1,8 +1,6 @@
 //! What each act does to a model host: how long it takes, when its effect falls, what it gives. A crash may
 //! come before the effect, after it, or leave it running.
 
-use std::collections::BTreeMap;
-
 use aegis_updates::agent::machine::{
     Act, Done, Failure, FailureKind, Gave, Input, Process as Seen, Source,
 };
@@ -12,9 +10,6 @@ use aegis_updates::fleet::intent::Goal;
 use super::agent::Running;
 use super::{Event, World};
 use crate::invariants::{begins, i21};
-
-/// How often a database tells its peers that it is there.
-const HEARTBEAT_MS: u64 = 500;
 
 impl World {
     pub fn run_act(&mut self, id: MemberId, act: u64, what: Act) {
@@ -328,18 +323,6 @@ impl World {
                 "no process with that digest",
             )),
         }
-    }
-
-    /// Other healthy databases, with when they last heard this one.
-    fn peers_of(&self, id: MemberId) -> BTreeMap<String, Option<u64>> {
-        let heard = self.truth.last_alive_ms(id) / HEARTBEAT_MS * HEARTBEAT_MS;
-        self.members
-            .iter()
-            .filter(|other| other.id != id && !other.removed && other.has_power())
-            .filter(|other| self.links.passes(other.id, id) && self.links.passes(id, other.id))
-            .filter(|other| other.host.is_healthy(self.now))
-            .map(|other| (other.name.to_string(), Some(heard)))
-            .collect()
     }
 }
 

@@ -183,10 +183,14 @@ impl World {
             return;
         }
         let clock = self.boot_clock(id);
+        let took = self.takes_peers_word(id);
         let Some(machine) = &mut self.member_mut(id).agent.machine else {
             return;
         };
         let actions = advance(machine, input, clock);
+        if !took && self.takes_peers_word(id) {
+            self.was_seen_again(id);
+        }
         for action in actions {
             if self.crashes_here(id) {
                 return;

@@ -73,6 +73,11 @@ impl Process {
         }
     }
 
+    /// Some starts are heard by their peers later than they serve.
+    const fn shy_ms(&self) -> u64 {
+        if self.run % 4 == 3 { 3_000 } else { 0 }
+    }
+
     pub fn dies_at_ms(&self) -> Option<u64> {
         match self.behaviour {
             Behaviour::CrashesAtStart => Some(self.started_ms + CRASH_MS),
@@ -148,6 +153,14 @@ impl Host {
         self.process
             .as_ref()
             .is_some_and(|process| process.is_healthy(now_ms))
+    }
+
+    /// Its peers hear of it, too.
+    pub fn is_heard(&self, now_ms: u64) -> bool {
+        let heard = |process: &Process| {
+            process.is_healthy(now_ms) && now_ms >= process.started_ms + process.shy_ms()
+        };
+        self.process.as_ref().is_some_and(heard)
     }
 
     /// Takes client traffic: answers, and balancers are told so.

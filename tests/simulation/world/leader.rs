@@ -20,7 +20,6 @@ use aegis_updates::plans::plan::Status;
 use super::log::{Entry, Payload};
 use super::member::{Moment, Ticking};
 use super::{Event, World};
-use crate::invariants::losses::Word;
 use crate::invariants::{i03, i11, losses};
 
 /// A proposal that has not come back by then is given up; its effect, if any, shows in the state.
@@ -81,20 +80,12 @@ impl World {
             {
                 self.voters_stay(id, &take.node);
             }
+            self.ill_is_ill(id, &command);
             self.decided(id, command);
         }
         if let Some(target) = decision.handoff {
             self.start_handoff(id, target);
         }
-    }
-
-    fn words(&self, id: MemberId) -> Vec<Word> {
-        let member = self.member(id);
-        let heard = member.lead.iter().flat_map(|lead| {
-            let names = member.state.nodes.keys();
-            names.map(|name| lead.word(name, self.now))
-        });
-        heard.collect()
     }
 
     /// I3's word on a take: who truly answered this leader lately, without the candidate and the slot holders.

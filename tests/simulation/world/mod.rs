@@ -11,6 +11,7 @@ mod acts;
 mod consensus;
 mod database;
 mod forming;
+mod hearsay;
 mod leader;
 mod operator;
 pub mod truth;

@@ -16,7 +16,8 @@ pub struct Seen {
     pub healthy_at_last_look: bool,
     /// Its daemon took it from traffic, and it has not served since.
     pub down_by_plan: bool,
-    pub alive_ms: u64,
+    /// When its peers last heard its database.
+    pub heard_ms: u64,
     /// Every start by us: when, and of what.
     pub starts: Vec<(u64, Digest)>,
     pub newest_acting: Generation,
@@ -62,8 +63,12 @@ impl Truth {
         self.host(id).healthy_at_last_look = healthy;
     }
 
-    pub fn last_alive_ms(&self, id: MemberId) -> u64 {
-        self.hosts.get(&id).map_or(0, |seen| seen.alive_ms)
+    /// When this host's database was last started by us, and when its peers last heard it.
+    pub fn started_and_heard_ms(&self, id: MemberId) -> (u64, u64) {
+        let seen = self.hosts.get(&id);
+        let started = seen.and_then(|seen| seen.starts.last());
+        let started_ms = started.map_or(0, |(at_ms, _)| *at_ms);
+        (started_ms, seen.map_or(0, |seen| seen.heard_ms))
     }
 
     /// A daemon changed whether its database takes traffic.
@@ -79,8 +84,8 @@ impl Truth {
     pub fn beat(&mut self, members: &[Member], now_ms: u64) {
         for member in members {
             let seen = self.hosts.entry(member.id).or_default();
-            if member.host.is_healthy(now_ms) {
-                seen.alive_ms = now_ms;
+            if member.host.is_heard(now_ms) {
+                seen.heard_ms = now_ms;
             }
             if member.host.serves(now_ms) {
                 seen.down_by_plan = false;
