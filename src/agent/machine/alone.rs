@@ -91,6 +91,16 @@ impl Turn<'_> {
             self.ledger.alone = Some(Alone::Restored);
             return Flow::Again;
         };
+        if part == PREPARED {
+            // It may have healed meanwhile; then there is nothing to restore.
+            let Some(look) = self.recent_look() else {
+                return Flow::Wait;
+            };
+            if look.database.healthy {
+                self.ledger.alone = None;
+                return Flow::Again;
+            }
+        }
         let deadlines = self.deadlines();
         let act = match part {
             part if part < PREPARED => {

@@ -3,9 +3,6 @@
 
 use super::losses::Word;
 
-/// The heartbeat and the answer that carries it are this close.
-const SLACK_MS: u64 = 100;
-
 /// A leader fails an updated node for ill health; this is what it heard of its database.
 pub fn fell_ill(word: &Word) -> Result<(), String> {
     match word.lost_for_ms {
@@ -18,13 +15,13 @@ pub fn fell_ill(word: &Word) -> Result<(), String> {
 }
 
 /// A host takes its peers' word for it that its database is back.
-pub fn seen_again(now_ms: u64, started_ms: u64, heard_ms: u64) -> Result<(), String> {
-    if heard_ms >= started_ms || now_ms - started_ms <= SLACK_MS {
+pub fn seen_again(stopped_ms: u64, heard_ms: u64) -> Result<(), String> {
+    if heard_ms > stopped_ms {
         return Ok(());
     }
     Err(format!(
-        "taken for seen by its peers, who last heard it {} ms before it started",
-        started_ms - heard_ms
+        "taken for seen by its peers, who last heard it {} ms before it was stopped",
+        stopped_ms - heard_ms
     ))
 }
 
@@ -40,7 +37,7 @@ mod tests {
         };
         assert_eq!(fell_ill(&word(Some(9_000))), Ok(()));
         assert!(fell_ill(&word(None)).is_err());
-        assert_eq!(seen_again(9_000, 5_000, 6_000), Ok(()));
-        assert!(seen_again(9_000, 5_000, 4_500).is_err());
+        assert_eq!(seen_again(5_000, 6_000), Ok(()));
+        assert!(seen_again(5_000, 4_500).is_err());
     }
 }

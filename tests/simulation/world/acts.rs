@@ -286,7 +286,7 @@ impl World {
         let run = process.run;
         let alone = self.member(id).agent.disk.alone.is_some();
         let retries = self.setting.strategy.deadlines.restart_retries;
-        self.truth.stopped(id, generation, 1 + retries, alone);
+        self.truth.stopped(id, now, generation, 1 + retries, alone);
         self.truth.traffic(id, &self.members, now, true);
         self.at_time(now + lasts, Event::DatabaseEnds { member: id, run });
         *ends = now + lasts + 5;

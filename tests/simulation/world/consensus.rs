@@ -179,6 +179,7 @@ impl World {
                     let total_ms = now - tick.due_ms;
                     let told = tick.told_ms > 0 && total_ms - tick.told_ms <= TICK_INTERVAL.0;
                     lead.untold_ms = if told { 0 } else { total_ms };
+                    lead.tick_due_ms = lead.tick_due_ms.map(|due_ms| due_ms.max(now));
                 }
             }
             if member.applied.is_multiple_of(COMPARED_EVERY) {

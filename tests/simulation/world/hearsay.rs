@@ -46,7 +46,7 @@ impl World {
 
     /// What this host's peers say of its database.
     pub fn peers_of(&self, id: MemberId) -> BTreeMap<String, Option<u64>> {
-        let heard = self.truth.started_and_heard_ms(id).1 / HEARTBEAT_MS * HEARTBEAT_MS;
+        let heard = self.truth.stopped_and_heard_ms(id).1 / HEARTBEAT_MS * HEARTBEAT_MS;
         self.members
             .iter()
             .filter(|other| other.id != id && !other.removed && other.has_power())
@@ -63,10 +63,10 @@ impl World {
         work.is_some_and(|work| work.rejoin == Some(Rejoin::Peers))
     }
 
-    /// A host has just taken its peers' word: they heard its database since it was started.
+    /// A host has just taken its peers' word: they heard its database since it was stopped.
     pub fn was_seen_again(&mut self, id: MemberId) {
-        let (started_ms, heard_ms) = self.truth.started_and_heard_ms(id);
-        let judged = hearsay::seen_again(self.now, started_ms, heard_ms);
+        let (stopped_ms, heard_ms) = self.truth.stopped_and_heard_ms(id);
+        let judged = hearsay::seen_again(stopped_ms, heard_ms);
         self.truth.judged("hearsay", id, judged);
     }
 }

@@ -16,7 +16,8 @@ pub struct Seen {
     pub healthy_at_last_look: bool,
     /// Its daemon took it from traffic, and it has not served since.
     pub down_by_plan: bool,
-    /// When its peers last heard its database.
+    /// When its database was last stopped by us, and when its peers last heard it.
+    pub stopped_ms: u64,
     pub heard_ms: u64,
     /// Every start by us: when, and of what.
     pub starts: Vec<(u64, Digest)>,
@@ -63,12 +64,10 @@ impl Truth {
         self.host(id).healthy_at_last_look = healthy;
     }
 
-    /// When this host's database was last started by us, and when its peers last heard it.
-    pub fn started_and_heard_ms(&self, id: MemberId) -> (u64, u64) {
+    /// When this host's database was last stopped by us, and when its peers last heard it.
+    pub fn stopped_and_heard_ms(&self, id: MemberId) -> (u64, u64) {
         let seen = self.hosts.get(&id);
-        let started = seen.and_then(|seen| seen.starts.last());
-        let started_ms = started.map_or(0, |(at_ms, _)| *at_ms);
-        (started_ms, seen.map_or(0, |seen| seen.heard_ms))
+        seen.map_or((0, 0), |seen| (seen.stopped_ms, seen.heard_ms))
     }
 
     /// A daemon changed whether its database takes traffic.
@@ -124,7 +123,15 @@ impl Truth {
     }
 
     /// A stop of a living process, with effect.
-    pub fn stopped(&mut self, id: MemberId, generation: Generation, allowed: u32, alone: bool) {
+    pub fn stopped(
+        &mut self,
+        id: MemberId,
+        now_ms: u64,
+        generation: Generation,
+        allowed: u32,
+        alone: bool,
+    ) {
+        self.host(id).stopped_ms = now_ms;
         let times = self.host(id).stops.entry(generation).or_default();
         *times += 1;
         let judged = i08::judge("stop", *times, allowed, alone);

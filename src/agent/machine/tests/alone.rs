@@ -66,6 +66,20 @@ fn alone_with_a_binary_that_does_not_serve_the_way_back_is_restored_once() {
 }
 
 #[test]
+fn alone_a_database_that_heals_before_it_is_stopped_is_not_restored() {
+    let mut rig = Rig::new();
+    rig.sick.insert(new().digest);
+    rig.intend(update());
+    while !rig.acts.contains(&"stop") {
+        rig.pass(250);
+    }
+    rig.contact = false;
+    rig.heals_at = Some("prepare");
+    rig.pass(60_000);
+    assert_eq!((rig.starts, rig.running), (1, Some(new().digest)));
+}
+
+#[test]
 fn alone_with_its_database_down_it_starts_what_is_installed() {
     let mut rig = Rig::new();
     rig.contact = false;
