@@ -117,13 +117,14 @@ fn count_retried_in(
     Ok(())
 }
 
-/// It waits to be tried again and runs the plan's binary from the first try.
+/// It waits to be tried again and runs the plan's binary from the first try, or would when it is started.
 fn waits_on_new(state: &State, plan: &Plan, name: &NodeName, node: &Progress) -> bool {
     let waits = matches!(
         node.status,
         progress::Status::Pending | progress::Status::Staging | progress::Status::Staged
     );
-    let runs = state.nodes.get(name).and_then(|node| node.database.digest);
+    let database = state.nodes.get(name).map(|node| &node.database);
+    let runs = database.and_then(|seen| seen.digest.or(seen.installed));
     let new = plan.target_of(name).map(|target| target.digest);
     let old = node.rollback_target.as_ref().map(|target| target.digest);
     waits && node.begun && runs == new && new != old

@@ -160,3 +160,54 @@ fn a_node_tried_again_goes_back_to_what_it_ran_before_the_plan() {
     };
     assert_eq!(goal, Some(wanted));
 }
+
+/// Found by seed 2740: the new binary does not start, the node was to be tried again, and the plan was rolled back:
+/// with its database down it counted as one that had never moved, and kept its slot until `rollback_deadline`.
+#[test]
+fn a_node_down_on_the_new_binary_that_was_to_be_tried_again_goes_back() {
+    let mut setting = plain(3);
+    setting.strategy.on_node_failure = OnNodeFailure::Pause;
+    let mut world = begun(1, setting);
+    until_in(&mut world, Step::Verifying);
+    let mut state = world.oracle.state.clone();
+    let plan = state.live_plan().expect("a plan is live").clone();
+    let verifies = progress::Status::Updating {
+        step: Some(Step::Verifying),
+    };
+    let mut nodes = plan.nodes.iter();
+    let found = nodes.find(|(_, node)| node.status == verifies);
+    let name = found.expect("a node verifies").0;
+    let node = state.nodes[name].clone();
+    let mut database = node.database.clone();
+    database.installed = plan.target_of(name).map(|target| target.digest);
+    (database.digest, database.version, database.healthy) = (None, None, false);
+    let answer = Answer::Failed {
+        step: Step::Verifying,
+        class: Class::HealthGateFailed,
+        detail: "the database is not running".to_owned(),
+    };
+    let failed = Observation {
+        node: name.clone(),
+        generation: node.generation,
+        sequence: node.sequence + 1,
+        database,
+        report: Report::Answered {
+            answer,
+            acted: true,
+        },
+    };
+    let failed = by(&mut state, node.member, Command::Observe(failed));
+    assert_eq!(failed, Ok(()));
+    let (plan, node) = (plan.id, name.clone());
+    let retry = Command::RetryNode { plan, node };
+    assert_eq!(by_the_leader(&mut state, retry), Ok(()));
+    assert!(state.nodes[name].slot.is_some());
+    let back = Command::Rollback { plan, nodes: None };
+    assert_eq!(by_the_leader(&mut state, back), Ok(()));
+    let status = &state.plans[&plan].nodes[name].status;
+    assert!(
+        matches!(status, progress::Status::Failed { .. }),
+        "{}: nobody would take it back",
+        status.name()
+    );
+}

@@ -151,6 +151,7 @@ impl World {
         self.log.hold(id, length);
         let now = self.now;
         let at = self.at(id);
+        let mut tick_ms = None;
         while self.members[at].applied < length {
             let (position, entry) = self.log.entry(self.members[at].applied);
             let member = &mut self.members[at];
@@ -177,6 +178,8 @@ impl World {
                 lead.in_flight.remove(&ticket);
                 if let Some(tick) = lead.tick.take_if(|tick| tick.ticket == ticket) {
                     let total_ms = now - tick.due_ms;
+                    // A leader that is slow to apply knows no better.
+                    tick_ms = Some(now - entry.appended_ms);
                     let told = tick.told_ms > 0 && total_ms - tick.told_ms <= TICK_INTERVAL.0;
                     lead.untold_ms = if told { 0 } else { total_ms };
                     lead.tick_due_ms = lead.tick_due_ms.map(|due_ms| due_ms.max(now));
@@ -188,6 +191,7 @@ impl World {
                 self.oracle.compare(id, index, digest);
             }
         }
+        self.oracle.times.tick_ms = tick_ms.unwrap_or(self.oracle.times.tick_ms);
         self.wake_agent(id);
     }
 
