@@ -55,8 +55,8 @@ pub struct Times {
     pub went_from: BTreeMap<(PlanId, NodeName), Digest>,
     /// When the newest entry that does not open a term was appended.
     pub appended_ms: u64,
-    /// How long the newest tick took from append to commit.
-    pub tick_ms: u64,
+    /// The longest that a tick took lately, from append until its leader knew it committed, and when that was.
+    pub tick: (u64, u64),
     /// The longest time that voters had no quorum, of those that ended lately.
     pub gap_ms: u64,
     /// When the newest entry was committed, and the longest time without one lately, while a plan was live.
@@ -68,6 +68,17 @@ pub struct Times {
 const LATELY_MS: u64 = 10_000;
 
 impl Times {
+    pub const fn tick_ms(&self) -> u64 {
+        self.tick.0
+    }
+
+    pub fn tick_took(&mut self, took_ms: u64, now_ms: u64) {
+        let (longest_ms, end_ms) = self.tick;
+        if now_ms - end_ms > LATELY_MS || took_ms > longest_ms {
+            self.tick = (took_ms, now_ms);
+        }
+    }
+
     fn commits(&mut self, now_ms: u64, plan_was_live: bool) {
         let silent_ms = now_ms - self.committed_ms;
         let (longest_ms, end_ms) = self.silence;
@@ -170,7 +181,7 @@ impl Oracle {
             self.times.appended_ms = entry.appended_ms;
         }
         if matches!(command, Command::Tick { .. }) {
-            self.times.tick_ms = now_ms - entry.appended_ms;
+            self.times.tick_took(now_ms - entry.appended_ms, now_ms);
         }
         if let Some((invariant, detail)) = broken {
             let told = format!("entry {} {}: {detail}", position.index, word(command));

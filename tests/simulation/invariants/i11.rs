@@ -11,6 +11,7 @@ use aegis_updates::plans::plan::{Plan, Status};
 
 use crate::oracle::Step;
 use crate::world::World;
+use crate::world::host::Process;
 use crate::world::member::Member;
 
 /// What does not rest, if anything.
@@ -38,7 +39,9 @@ pub fn moves(plan: &Plan) -> Option<String> {
 pub fn left_out(member: &Member, now_ms: u64) -> Option<String> {
     let host = &member.host;
     let kept_away = host.drained || !host.ready;
-    (kept_away && host.is_healthy(now_ms)).then(|| {
+    // One that falls ill again and again is not trusted with traffic until it has served for a while.
+    let flaps = host.process.as_ref().is_some_and(Process::flaps);
+    (kept_away && host.is_healthy(now_ms) && !flaps).then(|| {
         format!(
             "{} is left drained={} ready={}",
             member.name, host.drained, host.ready

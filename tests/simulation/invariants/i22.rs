@@ -1,7 +1,7 @@
 //! I22: no begin is accepted without quorum; a change of leader, a clock jump or an outage up to the grace rolls
 //! back, fails and repeats nothing.
 
-use aegis_updates::base::limits::{QUORUM_ACK_AGE_MAX, RECONNECT_GRACE};
+use aegis_updates::base::limits::{QUORUM_ACK_AGE_MAX, RECONNECT_GRACE, TICK_INTERVAL};
 use aegis_updates::journal::fact::Fact;
 use aegis_updates::machine::command::Command;
 
@@ -60,12 +60,16 @@ fn gap_was_real(step: &Step<'_>) -> Result<(), String> {
         .map_or(0, |cluster| cluster.settings.quorum_loss_grace_ms);
     let idle = step.now_ms - step.times.appended_ms;
     let times = step.times;
-    let real = [idle, times.tick_ms, times.gap_ms, times.silence.0];
+    // A tick that was late and then slow is one outage by its leader's reckoning, though something else came between.
+    let late_and_slow = times.silence.0 + times.tick_ms() + TICK_INTERVAL.0;
+    let real = [idle, late_and_slow, times.gap_ms, times.silence.0];
     if real.into_iter().any(|real_ms| real_ms + SLACK_MS > grace) {
         return Ok(());
     }
+    let [_, late_and_slow, gap, silence] = real;
     Err(format!(
-        "quorum called lost {idle} ms after the newest entry, the grace is {grace} ms"
+        "quorum called lost {idle} ms after the newest entry, the grace is {grace} ms; \
+         late and slow {late_and_slow} ms, gap {gap} ms, silence {silence} ms"
     ))
 }
 

@@ -191,7 +191,9 @@ impl World {
                 self.oracle.compare(id, index, digest);
             }
         }
-        self.oracle.times.tick_ms = tick_ms.unwrap_or(self.oracle.times.tick_ms);
+        if let Some(took_ms) = tick_ms {
+            self.oracle.times.tick_took(took_ms, now);
+        }
         self.wake_agent(id);
     }
 

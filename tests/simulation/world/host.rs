@@ -73,6 +73,10 @@ impl Process {
         }
     }
 
+    pub const fn flaps(&self) -> bool {
+        matches!(self.behaviour, Behaviour::Flapping { .. })
+    }
+
     /// Some starts are heard by their peers later than they serve.
     const fn shy_ms(&self) -> u64 {
         if self.run % 4 == 3 { 3_000 } else { 0 }
