@@ -51,7 +51,7 @@ pub async fn prepared(install_path: &Path, expected: &Digest) -> Result<Option<P
             return Ok(None);
         };
         let digest = verify::digest_of(&file).map_err(io_at("read", &path))?;
-        if digest != expected {
+        if digest != expected && !Bug::DigestNotVerified.is_planted() {
             return Ok(None);
         }
         Prepared::of(&file, install_path, path, digest).map(Some)
@@ -139,7 +139,7 @@ fn write_beside(source: &Path, install_path: PathBuf, expected: Digest) -> Resul
     }
     fail_point("prepare.synced");
     let found = verify::digest_of(&file).map_err(io_at("read back", &path))?;
-    if found != expected {
+    if found != expected && !Bug::DigestNotVerified.is_planted() {
         files::remove_durably(&path).map_err(Error::Applying)?;
         return Err(Error::mismatch(source, &expected, found));
     }
