@@ -8,6 +8,7 @@ use aegis_updates::machine::refusal::Refusal;
 use aegis_updates::machine::state::State;
 use aegis_updates::plans::gates::Gate;
 use aegis_updates::plans::plan::{Plan, Status};
+use aegis_updates::plans::progress;
 
 use crate::oracle::Step;
 use crate::world::World;
@@ -47,6 +48,16 @@ pub fn left_out(member: &Member, now_ms: u64) -> Option<String> {
             member.name, host.drained, host.ready
         )
     })
+}
+
+/// A node that the plan has skipped holds a slot still.
+pub fn slot_is_skipped(state: &State, plan: &Plan) -> bool {
+    let skipped = |name| {
+        let node = plan.nodes.get(name);
+        node.is_some_and(|node| matches!(node.status, progress::Status::Skipped { .. }))
+    };
+    let mut held = state.nodes.values().filter(|node| node.slot.is_some());
+    held.any(|node| skipped(&node.name))
 }
 
 /// A rollback that ran into its deadline in the quiet phase, though every host was there.

@@ -60,7 +60,12 @@ pub fn judge(step: &Step<'_>) -> Result<(), String> {
             Status::Paused { quorum_lost, .. } => !quorum_lost,
             _ => false,
         });
-        if shrugged {
+        // An operator who says in the same entry how to go on has the last word.
+        let steered = matches!(
+            step.command,
+            Command::Resume { .. } | Command::Cancel { .. } | Command::Rollback { .. }
+        );
+        if shrugged && !steered {
             return Err(format!("quorum was lost, and {plan} takes no notice"));
         }
     }

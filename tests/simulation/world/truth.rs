@@ -16,6 +16,7 @@ pub struct Seen {
     pub healthy_at_last_look: bool,
     /// Its daemon took it from traffic, and it has not served since.
     pub down_by_plan: bool,
+    down_since_ms: u64,
     /// When its database was last stopped by us, and when its peers last heard it.
     pub stopped_ms: u64,
     pub heard_ms: u64,
@@ -73,8 +74,15 @@ impl Truth {
     /// A daemon changed whether its database takes traffic.
     pub fn traffic(&mut self, id: MemberId, members: &[Member], now_ms: u64, away: bool) {
         let seen = self.host(id);
-        if away && seen.healthy_at_last_look {
-            seen.down_by_plan = true;
+        if away && seen.healthy_at_last_look && !seen.down_by_plan {
+            (seen.down_by_plan, seen.down_since_ms) = (true, now_ms);
+        }
+        let given_back =
+            |member: &Member| member.id == id && member.host.ready && !member.host.drained;
+        let untouched = seen.stopped_ms < seen.down_since_ms;
+        if !away && untouched && members.iter().any(given_back) {
+            // Whatever ails it now, the plan has let go of it and never stopped it.
+            seen.down_by_plan = false;
         }
         self.beat(members, now_ms);
     }
