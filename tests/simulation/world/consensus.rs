@@ -208,7 +208,13 @@ impl World {
         let now = self.now;
         let at = self.at(id);
         let term = self.members[at].lead.as_ref().map(|lead| lead.term)?;
+        let opening = matches!(command, Command::OpenTerm { .. });
         let member = &mut self.members[at];
+        let applied = &member.state.head.term;
+        if !opening && !(applied.opened && applied.number == term) {
+            // Nobody's write is taken before the term is open where it is led.
+            return None;
+        }
         member.tickets += 1;
         let ticket = Ticket {
             member: id,
@@ -229,7 +235,6 @@ impl World {
             self.coverage.proposals_lost += 1;
             return Some(ticket);
         }
-        let opening = matches!(submission.command, Command::OpenTerm { .. });
         if !opening {
             self.members[at].appended = Some(self.members[at].moment(now));
         }
