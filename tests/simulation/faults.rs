@@ -212,6 +212,11 @@ impl World {
 
     pub fn freeze_daemon(&mut self, id: MemberId, until_ms: u64) {
         if self.member(id).is_awake() {
+            // What it puts off comes when it wakes, and all faults end at once.
+            let until_ms = match self.faulty() {
+                true => until_ms.min(self.setting.faults_end_ms),
+                false => until_ms,
+            };
             self.member_mut(id).daemon = Daemon::Frozen { until_ms };
             self.at_time(until_ms, Event::Thaw(id));
         }

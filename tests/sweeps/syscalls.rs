@@ -3,9 +3,11 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use crate::job::{Act, Job, Laid};
 use crate::strace::{Strace, is_here};
@@ -31,6 +33,8 @@ const CALLS: [&str; 12] = [
 ];
 /// More of one kind than one update makes.
 const NTH_MAX: usize = 400;
+/// An act takes a fraction of a second.
+const HANGS_AFTER: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy)]
 enum Fault {
@@ -130,7 +134,10 @@ async fn play(
         return Ok(None);
     };
     go(&mut child).await;
-    let _ = child.wait().await;
+    // The write that failed may have been the one by which the runtime wakes itself: a process that hangs so is ended.
+    if timeout(HANGS_AFTER, child.wait()).await.is_err() {
+        child.kill().await.unwrap();
+    }
     let seen = strace.until_end().await;
     let met = seen.contains("(INJECTED)") || seen.contains("killed by SIGKILL");
     let left = job.look(&laid)?;

@@ -2,6 +2,7 @@
 //! deadlines, no node is left drained, and no rollback runs into its deadline while its hosts are there.
 
 use aegis_updates::decision::waiting::Wait;
+use aegis_updates::fleet::node::Node;
 use aegis_updates::fleet::view::ClusterView;
 use aegis_updates::machine::command::{Command, Purpose};
 use aegis_updates::machine::refusal::Refusal;
@@ -50,14 +51,15 @@ pub fn left_out(member: &Member, now_ms: u64) -> Option<String> {
     })
 }
 
-/// A node that the plan has skipped holds a slot still.
-pub fn slot_is_skipped(state: &State, plan: &Plan) -> bool {
+/// A node that the plan has skipped holds a slot still, or does not serve.
+pub fn skipped_is_out(state: &State, plan: &Plan) -> bool {
     let skipped = |name| {
         let node = plan.nodes.get(name);
         node.is_some_and(|node| matches!(node.status, progress::Status::Skipped { .. }))
     };
-    let mut held = state.nodes.values().filter(|node| node.slot.is_some());
-    held.any(|node| skipped(&node.name))
+    let out = |node: &&Node| node.slot.is_some() || !node.database.healthy;
+    let mut out = state.nodes.values().filter(out);
+    out.any(|node| skipped(&node.name))
 }
 
 /// A rollback that ran into its deadline in the quiet phase, though every host was there.

@@ -322,8 +322,8 @@ impl World {
         let state = &self.oracle.state;
         let found = state.plans.get(&plan);
         let detail = found.and_then(|plan| plan.detail.clone());
-        // An operator skipped a node that is down: its slot is theirs to release, and the rest waits for it.
-        let skipped = found.is_some_and(|plan| i11::slot_is_skipped(state, plan));
+        // An operator skipped a node that is down: it is theirs to mend, and the rest waits for it.
+        let skipped = found.is_some_and(|plan| i11::skipped_is_out(state, plan));
         let detail = detail.unwrap_or_default();
         if let Err(detail) = i11::overdue(&detail, quiet && all_there && !skipped) {
             self.oracle.broken("I11", detail);
