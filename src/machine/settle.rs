@@ -146,7 +146,9 @@ fn put_untouched_back(
             let old = node.rollback_target.as_ref().map(|target| target.digest);
             let host = state.nodes.get(*name);
             let free = host.is_some_and(|host| {
-                host.slot.is_none() && (!node.begun || host.database.digest == old)
+                // What is installed runs at the next start, whatever runs now.
+                let seen = [host.database.digest, host.database.installed];
+                host.slot.is_none() && (!node.begun || seen == [old; 2])
             });
             let failed = matches!(node.status, progress::Status::Failed { .. });
             let healthy = host.is_some_and(|host| host.database.healthy);

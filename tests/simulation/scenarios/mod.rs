@@ -5,6 +5,7 @@ mod change_of_leader;
 mod clocks;
 mod downgrades;
 mod endless_notice;
+mod half_installed;
 mod outages;
 mod overtaken;
 mod plain_roll;
