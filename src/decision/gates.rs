@@ -42,7 +42,13 @@ pub fn for_rollback(state: &State, view: &ClusterView, plan: &Plan, node: &Node)
         .get(&node.name)
         .and_then(|host| host.fresh_health());
     let passes = health == Some(false) && !Bug::RollbackUnderNormalGates.is_planted();
-    if passes || node.slot.is_some() {
+    if passes {
+        return red;
+    }
+    if node.slot.is_some() {
+        // Its begin asks for as much. Taken all the same, and anew whenever the take grew stale, it would never
+        // give the slot back for which another such node waits.
+        red.extend(databases(state, view, plan, node).err());
         return red;
     }
     if health.is_none() {
