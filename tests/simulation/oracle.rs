@@ -156,7 +156,10 @@ impl Oracle {
         let command = &submission.command;
         let keeps = matches!(
             command,
-            Command::Take(_) | Command::Begin { .. } | Command::CloseMembership { .. }
+            Command::Take(_)
+                | Command::Begin { .. }
+                | Command::StandDown { .. }
+                | Command::CloseMembership { .. }
         );
         let before = keeps.then(|| self.state.clone());
         self.times.commits(now_ms, self.state.live_plan().is_some());

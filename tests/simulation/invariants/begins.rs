@@ -12,6 +12,11 @@ use aegis_updates::plans::progress;
 use crate::oracle::Step;
 
 pub fn judge(step: &Step<'_>) -> Result<(), String> {
+    if let (Command::StandDown { node, .. }, Some(before), Ok(_)) =
+        (step.command, step.before, step.result)
+    {
+        return before.nodes.get(node).map_or(Ok(()), stands_down);
+    }
     let (Command::Begin { node: name, begin }, Some(before), Ok(_)) =
         (step.command, step.before, step.result)
     else {
@@ -48,6 +53,18 @@ pub fn judge(step: &Step<'_>) -> Result<(), String> {
         return Err(format!("of {name}'s begins {counted:?} count at once"));
     }
     Ok(())
+}
+
+/// Past its boundary only a node's own answer, or a rollback, ends what it does.
+pub fn stands_down(node: &Node) -> Result<(), String> {
+    let second = |open: &&Begin| open.which == Which::Second;
+    match node.open.iter().find(second) {
+        None => Ok(()),
+        Some(open) => Err(format!(
+            "{} is told to stand down past its boundary, {open:?}",
+            node.name
+        )),
+    }
 }
 
 fn is_newest(node: &Node, begin: &Begin) -> Result<(), String> {

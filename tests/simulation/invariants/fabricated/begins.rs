@@ -237,3 +237,16 @@ fn i21_a_downgrade_without_permission_and_a_way_back_that_is_refused_or_gone() {
     assert_eq!(i21::can_go_back(&BTreeSet::from([old]), old), Ok(()));
     assert!(i21::can_go_back(&BTreeSet::from([target.digest]), old).is_err());
 }
+
+#[test]
+fn a_stand_down_past_the_boundary() {
+    let world = world();
+    let mut node = world.oracle.state.nodes[&name(2)].clone();
+    assert_eq!(begins::stands_down(&node), Ok(()));
+    node.open.push(Begin {
+        generation: node.generation,
+        which: Which::Second,
+        attempt: 1,
+    });
+    assert!(begins::stands_down(&node).is_err());
+}
