@@ -211,7 +211,8 @@ impl World {
         let opening = matches!(command, Command::OpenTerm { .. });
         let member = &mut self.members[at];
         let applied = &member.state.head.term;
-        if !opening && !(applied.opened && applied.number == term) {
+        let open = applied.opened && applied.number == term;
+        if !(opening || open) {
             // Nobody's write is taken before the term is open where it is led.
             return None;
         }
