@@ -147,7 +147,26 @@ fn taking_an_unhealthy_node_back_waits_for_the_quorum_alone() {
         (name(2), Purpose::Rollback { marked: true })
     );
     table.view.quorum_ack_age = None;
-    assert_eq!(table.waits(), ["gate_quorum", "gate_quorum"]);
+    let waits = table.waits();
+    assert_eq!(
+        waits,
+        ["gate_quorum", "gate_quorum", "gate_databases"],
+        "the last is n3's"
+    );
+}
+
+/// Found by seed 13049: each of two healthy slot holders was taken back, anew every five seconds, and neither begin
+/// was granted while the other held its slot; with no take made anew their hosts give theirs back.
+#[test]
+fn a_healthy_slot_holder_is_taken_back_when_its_begin_would_be_granted() {
+    let mut table = Table::of(3);
+    table.update([2, 3]);
+    table.turn();
+    table.give_slot(2);
+    assert_eq!(table.taken().as_deref(), Some("n2"));
+    table.give_slot(3);
+    assert_eq!(table.taken(), None);
+    assert_eq!(table.waits(), ["gate_databases", "gate_databases"]);
 }
 
 #[test]
