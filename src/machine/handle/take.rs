@@ -186,7 +186,9 @@ fn may_go_back(
         return Err(moved_on(plan, node, status));
     }
     let waits = Bug::SickWaitsForSlot.is_planted() && node.slot.is_none();
-    if node.slot.is_some() || marked && !waits {
+    // Marked for being unhealthy, which the evidence must say too: a healthy node needs a place in the budget.
+    let sick = marked && seen_healthy(take, &node.name) == Some(false);
+    if node.slot.is_some() || sick && !waits {
         return Ok(());
     }
     if !slot_is_free(state, plan, node) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aegis_updates::base::failure::Class;
 use aegis_updates::base::ids::NodeName;
-use aegis_updates::fleet::intent::Goal;
+use aegis_updates::fleet::intent::{Evidence, Goal};
 use aegis_updates::fleet::observation::{Answer, Observation, Report};
 use aegis_updates::machine::command::{Command, Purpose, Take};
 use aegis_updates::machine::refusal::Refusal;
@@ -149,7 +149,11 @@ fn a_node_tried_again_goes_back_to_what_it_ran_before_the_plan() {
         node: node.clone(),
         after: state.nodes[node].generation,
         purpose: Purpose::Rollback { marked: true },
-        evidence: Vec::new(),
+        evidence: vec![Evidence {
+            node: node.clone(),
+            healthy: false,
+            age_ms: 0,
+        }],
     });
     state.head.term.handoff_failed = true;
     assert_eq!(by_the_leader(&mut state, take), Ok(()));
