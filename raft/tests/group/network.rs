@@ -270,6 +270,8 @@ async fn cut_world() -> (World, Arc<Cut>, Vec<Host>) {
     world.faults = Some(cut.clone());
     let hosts = world.form(3).await;
     put(&hosts[0], "a", "1").await.unwrap();
+    // A member that is cut off before it knows that it votes would ask nobody for anything.
+    agree(&hosts.iter().collect::<Vec<_>>()).await;
     (world, cut, hosts)
 }
 
