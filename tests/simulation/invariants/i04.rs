@@ -1,11 +1,8 @@
 //! I4: the node of the leader of the take's own term is never taken first, unless the handoff is recorded as
-//! failed or there is one voter; and a first begin is accepted only in its take's term, and no begin
-//! of an update unless its plan is in progress.
+//! failed or there is one voter; and a first begin is accepted only in its take's term.
 
-use aegis_updates::base::ids::NodeName;
-use aegis_updates::fleet::intent::{Goal, Which};
+use aegis_updates::fleet::intent::Which;
 use aegis_updates::machine::command::Command;
-use aegis_updates::plans::plan::{Plan, Status};
 
 use crate::oracle::Step;
 
@@ -29,15 +26,8 @@ pub fn judge(step: &Step<'_>) -> Result<(), String> {
             }
             Ok(())
         }
-        Command::Begin { node, begin } => {
+        Command::Begin { node, begin } if begin.which == Which::First => {
             let intent = before.nodes.get(node).and_then(|node| node.intent.as_ref());
-            let update = intent.filter(|intent| matches!(intent.goal, Goal::Update { .. }));
-            if let Some(plan) = update.and_then(|intent| before.plans.get(&intent.plan)) {
-                in_progress(node, plan)?;
-            }
-            if begin.which == Which::Second {
-                return Ok(());
-            }
             let taken = intent
                 .and_then(|intent| intent.taken.as_ref())
                 .map(|taken| taken.term);
@@ -51,16 +41,4 @@ pub fn judge(step: &Step<'_>) -> Result<(), String> {
         }
         _ => Ok(()),
     }
-}
-
-/// Neither begin of an update is accepted unless its plan goes forward.
-pub fn in_progress(node: &NodeName, plan: &Plan) -> Result<(), String> {
-    let stopping = plan.cancelling || plan.notice_until_run_ms.is_some();
-    if plan.status == Status::InProgress && !stopping {
-        return Ok(());
-    }
-    Err(format!(
-        "{node} began an update of {}, which is {} (being stopped: {stopping})",
-        plan.id, plan.status
-    ))
 }
