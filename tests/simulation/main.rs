@@ -90,6 +90,7 @@ fn seeds() {
         .collect();
     assert!(failed.is_empty(), "{}\nfailed: {failed:?}", told.join("\n"));
     if count >= SEEDS_THAT_COVER {
+        println!("{}", coverage.least());
         let lacking = coverage.lacking();
         assert!(
             lacking.is_empty(),

@@ -9,4 +9,5 @@ pub mod node;
 pub mod origin;
 pub mod ports;
 pub mod release;
+pub mod strace;
 pub mod wait;

@@ -22,7 +22,6 @@ mod full_disk;
 mod job;
 
 mod order;
-mod strace;
 mod syscalls;
 
 mod power;

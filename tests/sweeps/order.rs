@@ -10,7 +10,7 @@ use aegis_updates::journal::fact::Fact;
 
 use crate::one_node::{self, host};
 use crate::stage::{self, PATIENCE};
-use crate::strace::{Strace, is_here};
+use crate::support::strace::{Strace, is_here};
 
 const CALLS: &str = "trace=write,pwrite64,writev,sendto,sendmsg,copy_file_range,sendfile,ioctl,fsync,fdatasync,rename,renameat,renameat2";
 /// A traced daemon is slow.

@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::job::{Act, Job, Laid};
-use crate::strace::{Strace, is_here};
+use crate::support::strace::{Strace, is_here};
 use crate::tally::Tally;
 
 /// Tells a copy of this test what to do, and where.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use list::{CANARIES, Canary, Net};
 
-use crate::executables::built;
+use crate::executables::{Build, built};
 use crate::setup::{self, Ready};
 use crate::step::{Failure, at, say};
 
@@ -83,7 +83,7 @@ fn hunt(ready: &Ready, canary: &Canary) -> Result<Option<Caught>, Failure> {
 
 /// The simulation's seeds, a few at a time, until one breaks an invariant.
 fn by_seeds(ready: &Ready, canary: &Canary) -> Result<Option<Caught>, Failure> {
-    let simulation = built(ready, "simulation")?;
+    let simulation = built(ready, "simulation", Build::Daily)?;
     for from in (1..=SEEDS_MAX).step_by(SEEDS_AT_ONCE as usize) {
         let output = Command::new(&simulation)
             .args(["--exact", "seeds", "--nocapture"])
@@ -121,7 +121,7 @@ fn by_test(
     test: &str,
     variables: &[(&str, &str)],
 ) -> Result<Option<Caught>, Failure> {
-    let path = built(ready, executable)?;
+    let path = built(ready, executable, Build::Daily)?;
     let output = Command::new(&path)
         .args(["--exact", test, "--include-ignored", "--nocapture"])
         .current_dir(ready.workspace())

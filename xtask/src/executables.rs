@@ -5,13 +5,32 @@ use std::path::PathBuf;
 use crate::setup::{FEATURES, Ready};
 use crate::step::{Failure, at};
 
+/// How the executables are compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// As daily work and the tests are: what they compiled is used.
+    Daily,
+    /// Optimised, assertions kept: worth its minutes before a long run.
+    Optimised,
+}
+
+/// What makes a release build one that still checks itself.
+const CHECKED: [(&str, &str); 3] = [
+    ("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true"),
+    ("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "2"),
+];
+
 /// The path of a test executable of the package, built if need be.
-pub fn built(ready: &Ready, name: &str) -> Result<PathBuf, Failure> {
+pub fn built(ready: &Ready, name: &str, how: Build) -> Result<PathBuf, Failure> {
     let mut build = ready.cargo();
     build
         .args(["test", "--workspace", "--no-run", "--all-targets"])
         .args(["--message-format", "json-render-diagnostics"])
         .args(FEATURES);
+    if how == Build::Optimised {
+        build.arg("--release").envs(CHECKED);
+    }
     let output = build.output().map_err(at("cargo test --no-run"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

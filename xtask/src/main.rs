@@ -27,7 +27,8 @@ const USAGE: &str = "\
 usage: cargo xtask <verb> [arguments]
   test    set up, then format, lints and every test of the workspace, counted per net
   simulate [--seeds N] [--from N] [--trace LINES]: the simulation, seed by seed
-  nets [--seeds N] [--rounds N] [--from N] [NET …]: the nets as long as one likes, and their table
+  nets [--seeds N] [--rounds N] [--cuts N] [--hours N] [--from N] [--release] [NET …]: the nets as long as one
+          likes, and their table; --release compiles them optimised, for a long run
   canaries [NAME …]: plant each bug of the list, and see which net catches it and how fast
   demo    set up, build, and run `aegis-updates demo` with the arguments that follow
   matrix  set up, then every cell of the crash matrix on real daemons (most of an hour)

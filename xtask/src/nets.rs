@@ -1,5 +1,6 @@
-//! `cargo xtask nets [--seeds N] [--rounds N] [--from N] [NET …]`: the nets that CI runs a share of, as long as one
-//! likes, and a table of what they met. Must not judge: a net's own exit status does.
+//! `cargo xtask nets [--seeds N] [--rounds N] [--cuts N] [--hours N] [--from N] [--release] [NET …]`: the nets that
+//! CI runs a share of, as long as one likes, and a table of what they met. Must not judge: a net's own exit
+//! status does.
 
 mod list;
 mod table;
@@ -12,19 +13,25 @@ use std::time::Instant;
 use list::{NETS, Net};
 use table::Line;
 
-use crate::executables::built;
+use crate::executables::{Build, built};
 use crate::setup::{self, Ready};
 use crate::step::{Failure, at, say};
 
 /// The flags, and what each says to the tests.
-const FLAGS: [(&str, &str); 3] = [
+const FLAGS: [(&str, &str); 5] = [
     ("--seeds", "SEEDS"),
     ("--rounds", "ROUNDS"),
+    ("--cuts", "CUTS"),
+    ("--hours", "HOURS"),
     ("--from", "FROM"),
 ];
 
 pub fn verb(arguments: &[String]) -> Result<(), Failure> {
-    let (told, wanted) = parsed(arguments)?;
+    let Asked {
+        told,
+        wanted,
+        build,
+    } = parsed(arguments)?;
     let ready = setup::ready()?;
     let (mut lines, mut failed) = (Vec::new(), Vec::new());
     for net in NETS {
@@ -32,7 +39,7 @@ pub fn verb(arguments: &[String]) -> Result<(), Failure> {
             continue;
         }
         say(format!("net {}", net.name));
-        let line = run(&ready, net, &told)?;
+        let line = run(&ready, net, &told, build)?;
         if line.failed {
             failed.push(net.name);
         }
@@ -47,14 +54,23 @@ pub fn verb(arguments: &[String]) -> Result<(), Failure> {
 
 type Told = BTreeMap<&'static str, String>;
 
-fn parsed(arguments: &[String]) -> Result<(Told, Vec<&'static str>), Failure> {
+struct Asked {
+    told: Told,
+    wanted: Vec<&'static str>,
+    build: Build,
+}
+
+fn parsed(arguments: &[String]) -> Result<Asked, Failure> {
     let (mut told, mut wanted) = (Told::new(), Vec::new());
+    let mut build = Build::Daily;
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         if let Some((_, variable)) = FLAGS.iter().find(|(flag, _)| flag == argument) {
             let number = rest.next().filter(|value| value.parse::<u64>().is_ok());
             let number = number.ok_or_else(|| Failure(format!("{argument} wants a number")))?;
             told.insert(variable, number.clone());
+        } else if argument == "--release" {
+            build = Build::Optimised;
         } else if let Some(net) = NETS.iter().find(|net| net.name == argument) {
             wanted.push(net.name);
         } else {
@@ -65,19 +81,23 @@ fn parsed(arguments: &[String]) -> Result<(Told, Vec<&'static str>), Failure> {
             )));
         }
     }
-    Ok((told, wanted))
+    Ok(Asked {
+        told,
+        wanted,
+        build,
+    })
 }
 
-fn run(ready: &Ready, net: &Net, told: &Told) -> Result<Line, Failure> {
-    let path = built(ready, net.executable)?;
+fn run(ready: &Ready, net: &Net, told: &Told, build: Build) -> Result<Line, Failure> {
+    let path = built(ready, net.executable, build)?;
     // One for both, since a net may say its line on either.
     let (heard, said) = std::io::pipe().map_err(at("a pipe"))?;
     let mut command = Command::new(&path);
     command
         .args(["--exact", net.test, "--include-ignored", "--nocapture"])
         .current_dir(ready.workspace())
-        .envs(told)
         .envs(net.variables.iter().copied())
+        .envs(told)
         .stdout(said.try_clone().map_err(at("a pipe"))?)
         .stderr(said);
     #[expect(
@@ -111,18 +131,19 @@ fn run(ready: &Ready, net: &Net, told: &Told) -> Result<Line, Failure> {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Result<(Told, Vec<&'static str>), Failure> {
+    fn of(text: &str) -> Result<Asked, Failure> {
         let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
         parsed(&words)
     }
 
     #[test]
     fn flags_and_names_are_told_apart_and_rubbish_is_refused() {
-        let Ok((told, wanted)) = of("--seeds 5 simulation") else {
+        let Ok(asked) = of("--seeds 5 --release simulation") else {
             panic!("it is well formed");
         };
-        assert_eq!(told.get("SEEDS").map(String::as_str), Some("5"));
-        assert_eq!(wanted, ["simulation"]);
+        assert_eq!(asked.told.get("SEEDS").map(String::as_str), Some("5"));
+        assert_eq!(asked.wanted, ["simulation"]);
+        assert_eq!(asked.build, Build::Optimised);
         assert!(of("--seeds x").is_err() && of("--seeds").is_err() && of("paper").is_err());
     }
 }

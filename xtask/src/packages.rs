@@ -8,12 +8,16 @@ use std::process::Command;
 
 use crate::step::{Failure, run, say, succeeds};
 
+/// Where Debian puts it; elsewhere the rounds leave out what needs it.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+
 /// Looks at this machine, then does what `decision` says.
 pub fn install_missing() -> Result<(), Failure> {
     let machine = Machine {
         cxx: std::env::var_os("CXX").is_some() || succeeds(Command::new("c++").arg("--version")),
         libclang: has_libclang(),
         strace: succeeds(Command::new("strace").arg("--version")),
+        faketime: Path::new(FAKETIME).exists(),
         root: current_uid() == Some(0),
         apt_get: succeeds(Command::new("apt-get").arg("--version")),
         sudo: succeeds(Command::new("sudo").args(["-n", "true"])),
@@ -40,6 +44,7 @@ struct Machine {
     cxx: bool,
     libclang: bool,
     strace: bool,
+    faketime: bool,
     root: bool,
     apt_get: bool,
     sudo: bool,
@@ -69,6 +74,10 @@ fn decision(machine: &Machine) -> Decision {
     // Sweeps over system calls look through it; nothing is built with it.
     if !machine.strace && may_install {
         packages.push("strace");
+    }
+    // Rounds of real daemons move a clock with it.
+    if !machine.faketime && may_install {
+        packages.push("libfaketime");
     }
     if packages.is_empty() {
         return Decision::Nothing;
@@ -158,6 +167,7 @@ mod tests {
         cxx: false,
         libclang: false,
         strace: true,
+        faketime: true,
         root: true,
         apt_get: true,
         sudo: false,
@@ -195,10 +205,11 @@ mod tests {
             cxx: true,
             libclang: true,
             strace: false,
+            faketime: false,
             ..BARE
         };
         let strace = Decision::Install {
-            packages: vec!["strace"],
+            packages: vec!["strace", "libfaketime"],
             through_sudo: false,
         };
         assert_eq!(decision(&built), strace);

@@ -35,6 +35,14 @@ impl Met {
         self.0.lock().unwrap().get(what).copied().unwrap_or(0)
     }
 
+    /// What this many rounds must have met, for the table of long runs.
+    pub fn least(rounds: u64) -> String {
+        let each = FAULTS
+            .iter()
+            .map(|(what, least)| format!("{what}={}", least * rounds / 100));
+        format!("at least: {}", each.collect::<Vec<_>>().join(" "))
+    }
+
     /// The kinds that came up short in this many rounds.
     pub fn lacking(&self, rounds: u64) -> Vec<String> {
         let short = FAULTS

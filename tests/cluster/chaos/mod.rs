@@ -83,6 +83,7 @@ async fn rounds() {
     eprintln!("net cluster-chaos: runs={count} violations={violations} seconds={seconds} {met}");
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
     if count >= ROUNDS_THAT_COVER {
+        eprintln!("{}", Met::least(count));
         let lacking = met.lacking(count);
         assert!(lacking.is_empty(), "too little was met: {lacking:#?}");
     }

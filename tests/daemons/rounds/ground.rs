@@ -80,6 +80,14 @@ impl Ground {
         self.know();
     }
 
+    /// The same, with something more in its environment.
+    pub async fn start_with(&mut self, name: &str, environment: &[(&str, String)]) {
+        let mut command = self.cluster.tools.command();
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        self.cluster.host_mut(name).unwrap().start(command).unwrap();
+        self.know();
+    }
+
     /// Starts daemons that ended by themselves again, as systemd would.
     pub async fn restart_ended(&mut self) {
         for name in self.cluster.names() {

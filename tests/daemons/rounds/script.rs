@@ -58,6 +58,9 @@ pub enum Trouble {
     FlipStaged,
     Descriptors,
     Wiped,
+    Stall,
+    ReadOnly,
+    Clock,
 }
 
 /// Whose host the trouble meets.
@@ -94,7 +97,7 @@ const BAD: [Kind; 11] = [
     Kind::OriginOther,
     Kind::IgnoreTerm,
 ];
-const TROUBLES: [Trouble; 14] = [
+pub const TROUBLES: [Trouble; 17] = [
     Trouble::KillDaemon,
     Trouble::Freeze,
     Trouble::KillDatabase,
@@ -109,16 +112,19 @@ const TROUBLES: [Trouble; 14] = [
     Trouble::Loss,
     Trouble::Descriptors,
     Trouble::LoseQuorum,
+    Trouble::Stall,
+    Trouble::ReadOnly,
+    Trouble::Clock,
 ];
 
 impl Script {
-    /// Consecutive numbers walk through every pair of trouble and step: a turn of the troubles moves the step
-    /// by sixteen, which has no factor in common with the nine steps.
+    /// Consecutive numbers walk through every pair of trouble and step: seventeen troubles have no factor in
+    /// common with nine steps.
     pub fn of(seed: u64) -> Self {
         let troubles = TROUBLES.len() as u64;
         let steps = Step::ALL.len() as u64;
         let trouble = TROUBLES[(seed % troubles) as usize];
-        let step = Step::ALL[((4 + seed + 2 * (seed / troubles)) % steps) as usize];
+        let step = Step::ALL[((4 + seed) % steps) as usize];
         let mut random = Random::new(seed);
         let release = if random.below(100) < 55 {
             Kind::Sound
@@ -190,6 +196,9 @@ impl Trouble {
             Self::FlipStaged => "flip_staged",
             Self::Descriptors => "descriptors",
             Self::Wiped => "wiped",
+            Self::Stall => "stall",
+            Self::ReadOnly => "read_only",
+            Self::Clock => "clock",
         }
     }
 
@@ -202,6 +211,7 @@ impl Trouble {
                 | Self::SickHealth
                 | Self::FlipStaged
                 | Self::Descriptors
+                | Self::ReadOnly
         )
     }
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::ground::Ground;
+use super::machine;
 use super::script::{Script, Trouble};
 use crate::stage::{self, PATIENCE};
 use crate::support::http;
@@ -54,7 +55,10 @@ pub async fn strike(
         | Trouble::Freeze
         | Trouble::CutOff
         | Trouble::Descriptors
-        | Trouble::Wiped => (names(&[&target]), names(&[])),
+        | Trouble::Wiped
+        | Trouble::Stall
+        | Trouble::ReadOnly
+        | Trouble::Clock => (names(&[&target]), names(&[])),
         Trouble::FreezeTwo | Trouble::LoseQuorum => (names(&[&target, &others[0]]), names(&[])),
         Trouble::KillDatabase | Trouble::SickHealth => (names(&[]), names(&[&target])),
         _ => (names(&[]), names(&[])),
@@ -110,6 +114,9 @@ async fn act(
         Trouble::FlipStaged => flip(ground, target, sha256),
         Trouble::Descriptors => descriptors(ground, target).await?,
         Trouble::Wiped => wiped(ground, target).await?,
+        Trouble::Stall => machine::stall(ground, target).await,
+        Trouble::ReadOnly => machine::read_only(ground, target).await?,
+        Trouble::Clock => machine::clock(ground, target).await?,
     }
     Ok(())
 }
@@ -238,7 +245,7 @@ async fn wait_for_end(ground: &mut Ground, name: &str) -> Result<(), String> {
 }
 
 /// Waits until the member answers, starting what ended by itself.
-async fn answers(ground: &mut Ground, name: &str) -> Result<(), String> {
+pub async fn answers(ground: &mut Ground, name: &str) -> Result<(), String> {
     let answered = ground.cluster.answers(name).await;
     answered.map_err(|error| error.to_string())
 }

@@ -9,6 +9,8 @@ pub struct Line {
     skipped: Option<String>,
     /// Faults by kind and what was covered, in the net's own words.
     met: String,
+    /// What a run of this length must have met, where the net says so.
+    least: Option<String>,
     pub seconds: u64,
     pub failed: bool,
 }
@@ -25,6 +27,9 @@ impl Line {
     pub fn take(&mut self, text: &str) {
         if let Some((_, why)) = text.split_once("skipped: ") {
             self.skipped = Some(why.to_owned());
+        }
+        if let Some((_, least)) = text.split_once("at least: ") {
+            self.least = Some(least.to_owned());
         }
         let told = text
             .split_once("net ")
@@ -65,6 +70,9 @@ pub fn of(lines: &[Line]) -> String {
             number(line.violations),
             line.seconds
         );
+        if let Some(least) = &line.least {
+            text += &format!("{:<16} at least: {least}\n", "");
+        }
     }
     text
 }
@@ -81,7 +89,10 @@ mod tests {
             "net paper: runs=12 violations=0 seconds=3 faults: kill=4 cut=5 covered: 3/4 edges",
         );
         assert_eq!((line.runs, line.violations), (Some(12), Some(0)));
-        assert!(of(&[line]).contains("kill=4 cut=5 covered: 3/4 edges"));
+        line.take("at least: kill=3");
+        let text = of(&[line]);
+        assert!(text.contains("kill=4 cut=5 covered: 3/4 edges"));
+        assert!(text.ends_with(" at least: kill=3\n"));
         let mut skipped = Line::new("power");
         skipped.take("skipped: needs root");
         assert!(of(&[skipped]).contains("skipped: needs root"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-use crate::support::wait::wait_for;
+use super::wait::wait_for;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
