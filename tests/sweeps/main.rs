@@ -31,3 +31,6 @@ mod fail_points;
 
 #[cfg(feature = "sabotage")]
 mod damaged_host;
+
+#[cfg(feature = "sabotage")]
+mod member_disk;

@@ -2,7 +2,7 @@
 //! there afterwards, no member has gone back, the installed file is wholly the old or the new one, and
 //! the plan goes on to its end. `CUTS=n` says how often; every fifth cut takes all hosts.
 
-mod disks;
+pub mod disks;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -30,6 +30,12 @@ pub const NETS: &[Net] = &[
         &[("CUTS", "100")],
     ),
     net(
+        "member-disk",
+        "sweeps",
+        "member_disk::a_member_without_room_ends_and_nothing_acknowledged_is_lost",
+        &[],
+    ),
+    net(
         "points-rolls",
         "sweeps",
         "fail_points::rolls::a_daemon_dies_at_each_label_of_a_roll",
