@@ -221,11 +221,18 @@ impl Disk {
 
     /// Takes all room but so many bytes.
     fn fill(&self, left: u64) {
-        let room = rustix::fs::statvfs(&self.room).unwrap();
-        let free = room.f_bavail * room.f_frsize;
         let ballast = fs::File::create(self.room.join("ballast")).unwrap();
-        let taken = free.saturating_sub(left);
-        rustix::fs::fallocate(ballast, rustix::fs::FallocateFlags::empty(), 0, taken).unwrap();
+        let none = rustix::fs::FallocateFlags::empty();
+        loop {
+            let room = rustix::fs::statvfs(&self.room).unwrap();
+            let free = room.f_bavail * room.f_frsize;
+            let taken = free.saturating_sub(left).max(1);
+            // Its other user may take room between the look and the taking.
+            match rustix::fs::fallocate(&ballast, none, 0, taken) {
+                Err(rustix::io::Errno::NOSPC) if free > 0 => {}
+                _ => return,
+            }
+        }
     }
 
     /// Gives the room back; what lies only in the page cache of a device that failed is lost.
