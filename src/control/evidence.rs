@@ -1,6 +1,7 @@
 //! What this leader heard of every host since its term began, with its own monotonic time of receipt.
 //! Kept nowhere else: a new leader begins with knowing nothing, which is unsafe but no failure.
 
+mod clocks;
 mod supported;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ struct Listening {
     term: u64,
     since: Instant,
     hosts: BTreeMap<NodeName, Known>,
+    /// What each other member's wall clock showed, as far as it said so.
+    clocks: BTreeMap<MemberId, (Instant, u64)>,
 }
 
 #[derive(Default)]
@@ -185,6 +188,7 @@ fn listening_to(listening: &mut Option<Listening>, term: u64, now: Instant) -> &
         term,
         since: now,
         hosts: BTreeMap::new(),
+        clocks: BTreeMap::new(),
     })
 }
 

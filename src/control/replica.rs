@@ -2,6 +2,7 @@
 //! is, and the journal. What is written is decided by others.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use super::peers::wire::{self, SubmitAnswer, SubmitAsk, Written};
 use super::service::{Call, Place, Unavailable};
 use crate::access::principal::Principal;
 use crate::base::ids::MemberId;
-use crate::base::limits::RECONNECT_GRACE;
+use crate::base::limits::{CLOCK_SKEW_MAX, RECONNECT_GRACE};
 use crate::journal::record::Record;
 use crate::machine::command::{Change, Command, Raise};
 use crate::machine::refusal::Refusal;
@@ -65,6 +66,8 @@ struct Inner {
     stamped: Mutex<Instant>,
     /// The newest moment at which the leader told this member that a majority stood behind it.
     contact: Mutex<Option<Instant>>,
+    /// Said when it changes.
+    clock_is_wrong: AtomicBool,
 }
 
 /// A proposal that did not come to be applied, as far as this member knows.
@@ -91,6 +94,7 @@ impl Replica {
             timeouts,
             stamped: Mutex::new(Instant::now()),
             contact: Mutex::new(None),
+            clock_is_wrong: AtomicBool::new(false),
         }))
     }
 
@@ -277,12 +281,40 @@ impl Replica {
         } = call;
         Submission {
             elapsed_ms: millis(elapsed),
-            wall_ms: clock::wall_ms(&self.0.clock.now()),
+            wall_ms: self.wall_ms(),
             actor,
             reason,
             request,
             command,
         }
+    }
+
+    /// What this leader's entries say of the wall clock: its own counts no more than any other voter's, and without
+    /// the word of a majority the time stands where the log left it.
+    pub fn wall_ms(&self) -> u64 {
+        let own_ms = clock::wall_ms(&self.0.clock.now());
+        let state = self.state();
+        let term = self.consensus().term;
+        let voters = &state.head.membership.voters;
+        let wall_ms = self
+            .0
+            .evidence
+            .majority_wall_ms(term, voters, self.me(), own_ms);
+        let Some(wall_ms) = wall_ms else {
+            return state.head.clock.wall_ms;
+        };
+        let wrong = wall_ms.abs_diff(own_ms) > CLOCK_SKEW_MAX.0;
+        if wrong != self.0.clock_is_wrong.swap(wrong, Ordering::Relaxed) {
+            match wrong {
+                true => tracing::warn!(
+                    own_ms,
+                    wall_ms,
+                    "this host's wall clock is not a majority's"
+                ),
+                false => tracing::info!("this host's wall clock is a majority's again"),
+            }
+        }
+        wall_ms
     }
 
     async fn carry(

@@ -10,7 +10,7 @@ use crate::base::digest::Digest;
 pub struct Submission {
     /// The leader's monotonic time since it applied the previous entry.
     pub elapsed_ms: u64,
-    /// The leader's wall clock: for windows, expiry and the journal only.
+    /// The time that the wall clocks of a majority have reached: for windows, expiry and the journal only.
     pub wall_ms: u64,
     pub actor: Principal,
     pub reason: Option<String>,

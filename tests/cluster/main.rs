@@ -2,6 +2,7 @@
 //! loopback, a network that can be cut. Hosts and databases, as models, take part in `chaos` alone.
 
 mod chaos;
+mod clocks;
 mod forming;
 mod outage;
 mod support;

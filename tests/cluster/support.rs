@@ -23,7 +23,7 @@ use aegis_updates_raft::fatal::Fatal;
 use aegis_updates_raft::member::{self, ImagePolicy, Member, Peers, Timing};
 use aegis_updates_raft::network::{Faults, JOIN, Kind, Verdict, ask_to_join};
 use aegis_updates_raft::pki::{Authority, Credentials, Request, fingerprint};
-use aegis_updates_raft::store::{self, Presence, Store, SystemClock};
+use aegis_updates_raft::store::{self, Presence, Store};
 use futures_util::future::BoxFuture;
 use hyper::body::Bytes;
 use tempfile::TempDir;
@@ -31,6 +31,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+use super::clocks::SetClock;
 
 pub const CLUSTER: &str = "paper";
 pub const LATE: Duration = Duration::from_secs(30);
@@ -85,6 +87,7 @@ impl Beside for NoHost {
 
 pub struct One {
     pub station: Arc<Station>,
+    pub clock: Arc<SetClock>,
     stop: watch::Sender<bool>,
     work: JoinSet<()>,
     _dir: TempDir,
@@ -257,9 +260,9 @@ impl Group {
             .await
             .unwrap();
         let evidence = Arc::new(Evidence::default());
-        let clock = Arc::new(SystemClock::new().unwrap());
+        let clock = Arc::new(SetClock::new());
         let timeouts = Timeouts::default();
-        let replica = Replica::new(member, published, evidence.clone(), clock, timeouts);
+        let replica = Replica::new(member, published, evidence.clone(), clock.clone(), timeouts);
         let identity = Identity {
             cluster: CLUSTER.to_owned(),
             node: format!("node-{number}").parse().unwrap(),
@@ -278,6 +281,7 @@ impl Group {
         work.spawn(station::keep(station.clone(), stopped));
         One {
             station,
+            clock,
             stop,
             work,
             _dir: dir,

@@ -264,6 +264,7 @@ impl Rig {
                 node: node.name,
                 sample,
                 supports: Some(Supported::FIRST),
+                wall_ms: None,
             };
             assert!(self.station.sample(node.member, ask).leads);
         }

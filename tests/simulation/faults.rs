@@ -189,9 +189,11 @@ impl World {
         } else {
             10 * 365 * 24 * HOUR_MS
         };
+        let now = self.now;
         let member = self.member_mut(victim);
-        member.wall_offset_ms = (member.wall_offset_ms + sign * by)
+        let offset_ms = (member.wall_offset_ms + sign * by)
             .clamp(-20 * 365 * 24 * HOUR_MS, 20 * 365 * 24 * HOUR_MS);
+        member.set_clock(now, offset_ms);
     }
 
     pub fn crash_daemon(&mut self, id: MemberId, until_ms: u64) {

@@ -62,6 +62,8 @@ pub struct Times {
     /// When the newest entry was committed, and the longest time without one lately, while a plan was live.
     pub committed_ms: u64,
     pub silence: (u64, u64),
+    /// The furthest that the wall clocks of a majority had come when a leader appended.
+    pub wall_bound_ms: u64,
 }
 
 /// A loss is judged by the next entries, a few ticks later at most.

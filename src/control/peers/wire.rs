@@ -80,6 +80,9 @@ pub struct SampleAsk {
     /// The cluster versions that this host's daemon supports.
     #[serde(default)]
     pub supports: Option<version::Supported>,
+    /// This member's wall clock as it sent this; older daemons do not say.
+    #[serde(default)]
+    pub wall_ms: Option<u64>,
 }
 
 /// What a host learns from the leader that took its sample: whether a majority stood behind it lately.

@@ -9,6 +9,7 @@ use crate::access::principal::Principal;
 use crate::base::ids::{MemberId, NodeName};
 use crate::base::limits::QUORUM_ACK_AGE_MAX;
 use crate::base::version;
+use crate::control::clock;
 use crate::control::peers::client::{self, Unanswered};
 use crate::control::peers::wire::{self, BeginAnswer, BeginAsk, SampleAnswer, SampleAsk, Written};
 use crate::control::replica::{Unwritten, millis};
@@ -90,9 +91,9 @@ impl Station {
             .get(&ask.node)
             .is_some_and(|node| node.member == from);
         if leads && speaks {
-            self.replica
-                .evidence()
-                .take(view.term, ask.node, ask.sample, ask.supports);
+            let evidence = self.replica.evidence();
+            evidence.clock(view.term, from, ask.wall_ms);
+            evidence.take(view.term, ask.node, ask.sample, ask.supports);
         }
         SampleAnswer {
             leads,
@@ -107,6 +108,7 @@ impl Station {
             node,
             sample,
             supports: Some(version::Supported::OURS),
+            wall_ms: Some(clock::wall_ms(&self.replica.clock().now())),
         };
         let sent = Instant::now();
         let answer = match view.leader {

@@ -3,7 +3,6 @@
 
 use crate::access::principal::Principal;
 use crate::base::ids::{NodeName, PlanId};
-use crate::control::clock::wall_ms;
 use crate::control::peers::wire::{Answer, PreviewAnswer, PreviewAsk};
 use crate::control::service::{Preview, PreviewNode};
 use crate::decision::{gates, handoff, order};
@@ -94,7 +93,7 @@ impl Station {
         };
         let submission = Submission {
             elapsed_ms: 0,
-            wall_ms: wall_ms(&self.replica.clock().now()),
+            wall_ms: self.replica.wall_ms(),
             actor: Principal::Member {
                 member: self.replica.me(),
             },

@@ -149,6 +149,7 @@ fn samples() -> Vec<Vec<u8>> {
             node,
             sample,
             supports: Some(Supported::OURS),
+            wall_ms: Some(1_795_000_000_000),
         }),
     ));
     let joiner = Joiner {

@@ -76,6 +76,7 @@ fn judged(
 ) -> Result<(), String> {
     let times = Times {
         appended_ms: 9_000,
+        wall_bound_ms: after.head.clock.wall_ms,
         ..Times::default()
     };
     judge(&Step {
@@ -302,6 +303,7 @@ fn i22_a_begin_without_quorum_and_a_loss_that_was_none() {
     let at = |appended_ms| {
         let times = Times {
             appended_ms,
+            wall_bound_ms: state.head.clock.wall_ms,
             ..Times::default()
         };
         i22::judge(&Step {
@@ -325,6 +327,8 @@ fn i22_a_begin_without_quorum_and_a_loss_that_was_none() {
     let mut fast = state.clone();
     fast.head.clock.run_ms = u64::MAX;
     assert!(judged(i22::judge, &command, state, &fast, &[], 1).is_err());
+    assert_eq!(i22::wall_is_a_majoritys(5_000, 5_000), Ok(()));
+    assert!(i22::wall_is_a_majoritys(5_001, 5_000).is_err());
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub fn judge(step: &Step<'_>) -> Result<(), String> {
         }
     }
     late_was_late(step)?;
+    wall_is_a_majoritys(step.after.head.clock.wall_ms, step.times.wall_bound_ms)?;
     run_is_slow(step)
 }
 
@@ -95,6 +96,17 @@ fn late_was_late(step: &Step<'_>) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{node} was called late after {had} ms"))
+}
+
+/// The replicated wall time is never ahead of what the clocks of a majority have reached.
+pub fn wall_is_a_majoritys(wall_ms: u64, bound_ms: u64) -> Result<(), String> {
+    if wall_ms <= bound_ms {
+        return Ok(());
+    }
+    Err(format!(
+        "the wall time is {} ms ahead of any majority's clocks",
+        wall_ms - bound_ms
+    ))
 }
 
 /// `run` never outruns real time, whatever the wall clocks did.

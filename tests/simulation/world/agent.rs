@@ -45,7 +45,8 @@ pub struct Running {
 pub enum Letter {
     Report(Observation),
     Begin(NodeName, Begin),
-    Sample(Sample),
+    /// And what its member's wall clock shows.
+    Sample(Sample, u64),
 }
 
 impl Agent {
@@ -328,7 +329,10 @@ impl World {
         };
         let actor = Principal::Member { member: from };
         match letter {
-            Letter::Sample(sample) => lead.hear(name, sample, now),
+            Letter::Sample(sample, wall_ms) => {
+                lead.hear(name, sample, now);
+                lead.clocks.insert(from, (now, wall_ms));
+            }
             Letter::Report(observation) => {
                 self.append(to, actor, None, Command::Observe(observation));
             }
@@ -378,6 +382,7 @@ impl World {
             generation: machine.ledger.newest,
             step: machine.ledger.step(),
         };
-        self.send(id, Letter::Sample(sample));
+        let wall_ms = member.wall_ms(self.now);
+        self.send(id, Letter::Sample(sample, wall_ms));
     }
 }

@@ -223,9 +223,10 @@ impl World {
         };
         let elapsed_ms = now - member.stamped_ms;
         member.stamped_ms = now;
+        let wall_ms = self.cluster_wall_ms(id);
         let submission = Submission {
             elapsed_ms,
-            wall_ms: member.wall_ms(now),
+            wall_ms,
             actor,
             reason,
             request: None,
@@ -236,6 +237,7 @@ impl World {
             self.coverage.proposals_lost += 1;
             return Some(ticket);
         }
+        self.note_clocks(id);
         if !opening {
             self.members[at].appended = Some(self.members[at].moment(now));
         }

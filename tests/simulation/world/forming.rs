@@ -21,6 +21,7 @@ impl World {
     /// Forms the cluster and starts everything.
     pub fn form(&mut self) {
         self.now = 1;
+        self.oracle.times.wall_bound_ms = WALL_START_MS;
         let first = MemberId(1);
         self.log.term = 1;
         self.log.leader = Some(first);
@@ -168,6 +169,7 @@ fn member(number: usize, first: Digest) -> Member {
         boot: 1,
         booted_ms: 0,
         wall_offset_ms: 0,
+        wall_jumps: Vec::new(),
         state: State::default(),
         applied: 0,
         stamped_ms: 0,

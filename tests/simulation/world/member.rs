@@ -41,6 +41,8 @@ pub struct Member {
     pub boot: u64,
     pub booted_ms: u64,
     pub wall_offset_ms: i64,
+    /// What it was before, and until when.
+    pub wall_jumps: Vec<(u64, i64)>,
     pub state: State,
     /// How many entries of the log `state` includes.
     pub applied: usize,
@@ -76,6 +78,8 @@ pub struct Lead {
     pub handing_to: Option<(MemberId, u64)>,
     /// When each member last answered.
     pub answered: BTreeMap<MemberId, u64>,
+    /// What each member's wall clock showed as it sent its newest sample, and when that arrived.
+    pub clocks: BTreeMap<MemberId, (u64, u64)>,
 }
 
 /// The one tick in flight: when it was due, and how late it said it was.
@@ -109,8 +113,13 @@ impl Member {
         now_ms - self.booted_ms + 1_000
     }
 
+    /// What a right clock shows.
+    pub const fn true_wall_ms(now_ms: u64) -> u64 {
+        WALL_START_MS + now_ms
+    }
+
     pub fn wall_ms(&self, now_ms: u64) -> u64 {
-        (WALL_START_MS + now_ms).saturating_add_signed(self.wall_offset_ms)
+        Self::true_wall_ms(now_ms).saturating_add_signed(self.wall_offset_ms)
     }
 
     pub fn moment(&self, now_ms: u64) -> Moment {
@@ -135,6 +144,7 @@ impl Lead {
             untold_ms: 0,
             handing_to: None,
             answered: BTreeMap::new(),
+            clocks: BTreeMap::new(),
         }
     }
 

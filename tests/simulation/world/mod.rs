@@ -8,6 +8,7 @@ pub mod log;
 pub mod member;
 
 mod acts;
+mod clocks;
 mod consensus;
 mod database;
 mod forming;
