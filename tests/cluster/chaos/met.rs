@@ -14,7 +14,7 @@ pub const FAULTS: &[(&str, u64)] = &[
     ("drop", 1_000),
     ("delay", 1_000),
     ("duplicate", 1_000),
-    ("reorder", 1_000),
+    ("reorder", 500),
     ("image", 20),
     ("transfer", 20),
     ("remove", 10),
