@@ -11,7 +11,7 @@ use crate::machine::handle::steering::{operator_changed, wrong};
 use crate::machine::refusal::Refusal;
 use crate::machine::state::{Reply, State};
 use crate::plans::plan::{Direction, Plan, Scope, Status, Turn};
-use crate::plans::progress::Progress;
+use crate::plans::progress::{self, Progress};
 use crate::plans::spec::{Binary, Kind};
 use crate::plans::strategy::{OnQuorumLoss, Strategy};
 
@@ -125,15 +125,18 @@ fn take_back(
     Ok(Reply::Plan { id, revision: 1 })
 }
 
-/// The nodes that run what the old plan put there, with where each goes back to.
+/// The nodes that are on what the old plan put there, with where each goes back to. What counts is what runs; with
+/// nothing running, what would be started; and where neither is known, what the plan says.
 pub fn targets(state: &State, old: &Plan) -> BTreeMap<NodeName, Binary> {
     let goes_back = |(name, progress): (&NodeName, &Progress)| {
         let node = state.nodes.get(name)?;
         let target = progress.rollback_target.clone()?;
         let put_there = old.target_of(name)?;
-        let runs_it =
-            node.database.digest == Some(put_there.digest) && target.digest != put_there.digest;
-        runs_it.then(|| (name.clone(), target))
+        let is_on_it = match node.database.digest.or(node.database.installed) {
+            Some(digest) => digest == put_there.digest,
+            None => progress.status == progress::Status::Updated,
+        };
+        (is_on_it && target.digest != put_there.digest).then(|| (name.clone(), target))
     };
     old.nodes.iter().filter_map(goes_back).collect()
 }

@@ -16,6 +16,7 @@ use crate::support::strace::{self, Strace};
 /// How long each sync takes, in strace's microseconds, and for how long they do.
 const SYNCS_STALL: &str = "inject=fsync,fdatasync:delay_enter=1500000";
 const STALLED: Duration = Duration::from_millis(7_000);
+const MOUNTS_MAX: u32 = 50;
 const READ_ONLY: Duration = Duration::from_millis(4_000);
 /// An hour and ten years, either way; the last is the right time again.
 const JUMPS: [&str; 5] = ["+3600", "-3600", "+315360000", "-315360000", "+0"];
@@ -51,12 +52,20 @@ pub async fn stall(ground: &Ground, name: &str) {
 struct Over(PathBuf);
 
 impl Over {
-    fn mount(directory: PathBuf) -> Result<Self, String> {
+    /// Anew when a file was opened for writing between the two mounts: the second is refused then.
+    fn mount(directory: &Path) -> Result<Self, String> {
         let path = directory.to_str().unwrap();
-        mount(&["--bind", path, path])?;
-        let over = Self(directory.clone());
-        mount(&["-o", "remount,ro,bind", path])?;
-        Ok(over)
+        let mut tries = 0;
+        loop {
+            mount(&["--bind", path, path])?;
+            let over = Self(directory.to_owned());
+            tries += 1;
+            match mount(&["-o", "remount,ro,bind", path]) {
+                Ok(()) => return Ok(over),
+                Err(why) if tries == MOUNTS_MAX => return Err(why),
+                Err(_) => {}
+            }
+        }
     }
 }
 
@@ -81,7 +90,7 @@ fn mount(arguments: &[&str]) -> Result<(), String> {
 /// or it ends by the first write that fails and is started again with the disk as it was.
 pub async fn read_only(ground: &mut Ground, name: &str) -> Result<(), String> {
     let data = ground.cluster.host(name).unwrap().directory.join("updater");
-    let over = Over::mount(data)?;
+    let over = Over::mount(&data)?;
     sleep(READ_ONLY).await;
     drop(over);
     ground.restart_ended().await;

@@ -3,6 +3,7 @@
 mod bad_release;
 mod change_of_leader;
 mod clocks;
+mod down_when_taken_back;
 mod downgrades;
 mod endless_notice;
 mod half_installed;
