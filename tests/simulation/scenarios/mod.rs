@@ -5,6 +5,7 @@ mod change_of_leader;
 mod clocks;
 mod downgrades;
 mod endless_notice;
+mod going_back;
 mod half_installed;
 mod outages;
 mod overtaken;
