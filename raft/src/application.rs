@@ -20,7 +20,8 @@ pub trait Application: Send + Sync + 'static {
 
     /// Replaces the whole state by the rows of the `Application` column, in key order.
     ///
-    /// Called once when the store opens (with no rows on a new store) and after each installed image.
+    /// Called once when the store opens (with no rows on a new store) and before each image is installed. Rows that
+    /// are refused leave the state as it was.
     fn restore(&mut self, rows: &mut dyn Iterator<Item = StoredRow>) -> Result<(), RestoreError>;
 }
 

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 
 use super::columns::{JOURNAL, STATE, key};
 use super::disk::Disk;
-use super::image::{Builder, ImageFile, install};
+use super::image::{Builder, ImageFile, install, state_rows};
 use crate::application::{
     Application, Applied, Column, EntryContext, EntryKind, Node, RestoreError, StoredRow,
 };
@@ -75,7 +75,13 @@ impl StateMachine {
     pub(super) fn open(disk: Arc<Disk>, application: impl Application) -> io::Result<Self> {
         let applied = disk.database.meta(key::APPLIED)?.unwrap_or_default();
         let mut application: Box<dyn Application> = Box::new(application);
-        restore(&disk, application.as_mut())?;
+        let mut rows = disk.database.all_rows(STATE)?.map(|row| -> StoredRow {
+            let (row_key, value) = row.map_err(|error| RestoreError(error.to_string()))?;
+            Ok((row_key.into_vec(), value.into_vec()))
+        });
+        let restored = application.restore(&mut rows);
+        drop(rows);
+        restored.map_err(|error| disk.damaged(error.to_string()))?;
         Ok(Self {
             disk,
             application,
@@ -192,11 +198,17 @@ impl RaftStateMachine<Types> for StateMachine {
     }
 
     async fn install_snapshot(&mut self, _meta: &ImageMeta, image: ImageFile) -> io::Result<()> {
+        let (disk, arrived) = (self.disk.clone(), image.clone());
+        let mut rows = spawn_blocking(move || state_rows(&disk, &arrived))
+            .await
+            .map_err(io::Error::other)??;
+        // Before anything is replaced: what the application refuses must not lie here in place of what it had.
+        let restored = self.application.restore(&mut rows);
+        restored.map_err(|error| self.disk.damaged(error.to_string()))?;
         let disk = self.disk.clone();
         self.applied = spawn_blocking(move || install(&disk, &image))
             .await
             .map_err(io::Error::other)??;
-        restore(&self.disk, self.application.as_mut())?;
         self.disk.publish(&self.applied);
         Ok(())
     }
@@ -212,14 +224,4 @@ impl RaftStateMachine<Types> for StateMachine {
             snapshot: pointer.open(&self.disk.images),
         }))
     }
-}
-
-fn restore(disk: &Disk, application: &mut dyn Application) -> io::Result<()> {
-    let mut rows = disk.database.all_rows(STATE)?.map(|row| -> StoredRow {
-        let (row_key, value) = row.map_err(|error| RestoreError(error.to_string()))?;
-        Ok((row_key.into_vec(), value.into_vec()))
-    });
-    application
-        .restore(&mut rows)
-        .map_err(|error| disk.damaged(error.to_string()))
 }

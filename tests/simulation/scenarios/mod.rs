@@ -6,6 +6,7 @@ mod clocks;
 mod down_when_taken_back;
 mod downgrades;
 mod endless_notice;
+mod going_back;
 mod half_installed;
 mod outages;
 mod overtaken;

@@ -1,11 +1,12 @@
-//! I22 and SPEC §6: voters without a quorum, for less than the grace and for more.
+//! I22 and SPEC §6: voters, or databases, without a quorum, for less than the grace and for more.
 
 use aegis_updates::base::ids::MemberId;
 use aegis_updates::machine::command::Command;
 use aegis_updates::plans::plan::Status;
 use aegis_updates::plans::progress::Step;
 
-use super::{after_silence, ends, starts, story, three, until_in};
+use super::{PLAN_MS, after_silence, begun, ends, starts, story, three, until_in};
+use crate::setting::plain;
 use crate::world::World;
 
 /// Freezes two of three daemons in a step of some node, for so long.
@@ -73,4 +74,32 @@ fn a_silence_beyond_the_grace_is_told_by_whatever_entry_comes_after_it() {
     let tick = Command::Tick { previous_ms: 0 };
     assert_eq!(after_silence(&mut over, grace_ms + 1, leader, tick), Ok(()));
     assert_eq!(over.plans, before, "no plan was live");
+}
+
+/// Two of four hosts are silent for longer than the grace, and their databases served all the while. These then fail for
+/// less than the grace: it was counted from when the hosts fell silent.
+#[test]
+fn a_loss_of_databases_begins_when_a_look_last_found_them_serving() {
+    let mut world = begun(1, plain(4));
+    let lives = world.run_until(PLAN_MS, |world| world.oracle.state.live_plan().is_some());
+    assert!(lives, "{}", story(&world));
+    let silent = [MemberId(3), MemberId(4)];
+    let now_ms = world.now;
+    for member in silent {
+        world.freeze_daemon(member, now_ms + 20_000);
+    }
+    assert!(!world.run_until(12_000, lost), "{}", story(&world));
+    for member in silent {
+        let until_ms = world.now + world.setting.grace_ms - 2_000;
+        let process = world.member_mut(member).host.process.as_mut();
+        process.expect("its database runs").sick_until_ms = until_ms;
+    }
+    assert!(!world.run_until(12_000, lost), "{}", story(&world));
+    ends(&mut world, &Status::Completed);
+}
+
+/// A loss is called, and its notice runs.
+fn lost(world: &World) -> bool {
+    let live = world.oracle.state.live_plan();
+    live.is_some_and(|plan| plan.notice_until_run_ms.is_some())
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::iter;
 use std::sync::PoisonError;
 
 use rocksdb::WriteBatch;
@@ -12,21 +13,35 @@ use super::super::disk::Disk;
 use super::super::state::AppliedRow;
 use super::format::Reader;
 use super::{ImageFile, Pointer, file_name, remove_older, sync_directory, verify};
+use crate::application::{RestoreError, StoredRow};
 use crate::fail_point::fail_point;
 
 /// Rows are written in batches of about this size: small against the memory that a member may use.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Replaces the state by `image`. Gives what the image covers; the application is restored by the caller.
-pub(in crate::store) fn install(disk: &Disk, image: &ImageFile) -> io::Result<AppliedRow> {
-    // Held to the end, so that a build that ends meanwhile does not sweep the file away.
-    let mut current = disk.image.lock().unwrap_or_else(PoisonError::into_inner);
+/// The rows of `image` from which the application is restored, once the whole of it was found undamaged.
+pub(in crate::store) fn state_rows(
+    disk: &Disk,
+    image: &ImageFile,
+) -> io::Result<impl Iterator<Item = StoredRow> + Send + use<>> {
     if !verify(image)? {
         return Err(disk.damaged(format!(
             "the image {} does not match its checksum",
             image.path.display()
         )));
     }
+    let mut reader = Reader::open(&image.path)?;
+    let rows = iter::from_fn(move || reader.row().transpose());
+    Ok(rows.filter_map(|row| match row {
+        Ok(row) => (row.column == STATE).then_some(Ok((row.key, row.value))),
+        Err(error) => Some(Err(RestoreError(error.to_string()))),
+    }))
+}
+
+/// Replaces the state by `image`, which the application has been restored from. Gives what the image covers.
+pub(in crate::store) fn install(disk: &Disk, image: &ImageFile) -> io::Result<AppliedRow> {
+    // Held to the end, so that a build that ends meanwhile does not sweep the file away.
+    let mut current = disk.image.lock().unwrap_or_else(PoisonError::into_inner);
     let covered = Reader::open(&image.path)?.applied.covered;
     let pointer = Pointer {
         file: file_name(&covered),

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::build::Builder;
-pub(super) use self::install::{install, resume};
+pub(super) use self::install::{install, resume, state_rows};
 pub(crate) use self::receive::{Chunk, Inbox, ReceiveError};
 use super::disk::Disk;
 use crate::types::{Covered, ImageMeta};

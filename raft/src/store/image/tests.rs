@@ -19,6 +19,9 @@ use crate::store::state::AppliedRow;
 use crate::store::{Identity, Presence, StateMachine, Store};
 use crate::types::{Elected, Entry, EntryPayload, LogId};
 
+/// No state is restored from rows with this key.
+const REFUSED: &[u8] = b"row 666";
+
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Remembers what it was restored from; each payload becomes a row in both columns.
@@ -40,7 +43,11 @@ impl Application for Mirror {
     }
 
     fn restore(&mut self, rows: &mut dyn Iterator<Item = StoredRow>) -> Result<(), RestoreError> {
-        *self.0.lock().unwrap() = rows.collect::<Result<_, _>>()?;
+        let rows = rows.collect::<Result<Rows, _>>()?;
+        if rows.iter().any(|(key, _)| key == REFUSED) {
+            return Err(RestoreError("it does not know such a row".to_owned()));
+        }
+        *self.0.lock().unwrap() = rows;
         Ok(())
     }
 }
@@ -209,6 +216,23 @@ async fn a_damaged_image_is_not_installed_and_stops_the_member() {
     assert!(receiver.state.install_snapshot(&meta, file).await.is_err());
     assert_eq!(receiver.told.lock().unwrap().len(), 1);
     assert_eq!(columns(&reopen(receiver)), before);
+}
+
+#[tokio::test]
+async fn an_image_that_the_application_refuses_leaves_the_state_as_it_was() {
+    let mut sender = filled(600..700).await;
+    let mut receiver = reopen(filled(1_000..1_010).await);
+    let (before, was_applied) = (columns(&receiver), applied(&receiver));
+    let sent = image(&mut sender).await;
+    let meta = sender.store.disk.image().unwrap().meta().unwrap();
+    let file = arrived(&sent, &receiver);
+    assert!(receiver.state.install_snapshot(&meta, file).await.is_err());
+    assert_eq!(receiver.told.lock().unwrap().len(), 1);
+    assert_eq!(*receiver.mirror.0.lock().unwrap(), before[0]);
+    let receiver = reopen(receiver);
+    assert_eq!(columns(&receiver), before);
+    assert_eq!(applied(&receiver), was_applied);
+    assert_eq!(*receiver.mirror.0.lock().unwrap(), before[0]);
 }
 
 #[tokio::test]
