@@ -3,6 +3,7 @@
 use super::table::Table;
 use crate::decision::waiting::Wait;
 use crate::plans::plan::{Direction, Status};
+use crate::plans::progress;
 
 fn only(table: &Table) -> Wait {
     let decision = table.decide();
@@ -67,4 +68,34 @@ fn a_gate_that_counts_voters_names_the_nodes_that_are_behind() {
         ("gate_members", Some("n2"))
     );
     assert!(wait.detail.ends_with("behind or silent: n3"), "{wait:?}");
+}
+
+#[test]
+fn a_slot_holder_that_is_silent_is_named_with_what_helps() {
+    let mut table = Table::of(5);
+    table.give_slot(4);
+    table.silence(4, 1);
+    assert_eq!(table.waits(), ["gate_slot", "slot_held_by_unreachable"]);
+}
+
+#[test]
+fn what_one_node_waits_for_is_said_while_another_is_taken() {
+    let mut table = Table::of(5);
+    table.plan().strategy.max_unavailable = 2;
+    table.give_slot(4);
+    table.progress(4).status = progress::Status::Updating { step: None };
+    let decision = table.decide();
+    assert!(decision.proposal.is_some());
+    assert_eq!(decision.waits.len(), 1, "n4's host works");
+    let mut back = Table::of(3);
+    back.update([2, 3]);
+    back.turn();
+    back.sicken(2, 0);
+    back.progress(2).since_run_ms = 1;
+    let taken = back.decide().proposal.expect("the sick node is taken");
+    back.commit(taken);
+    back.sicken(3, 0);
+    let decision = back.decide();
+    assert!(decision.proposal.is_some());
+    assert_eq!(decision.waits.len(), 1, "n2's host works");
 }

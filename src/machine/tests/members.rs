@@ -47,7 +47,7 @@ fn open_house() -> Log {
 #[test]
 fn a_join_token_lets_one_host_in_which_may_ask_again() {
     let mut log = open_house();
-    let joined = log.from_member(4, join("join", 4, "x")).unwrap();
+    let joined = log.member_says(4, join("join", 4, "x")).unwrap();
     assert!(matches!(
         joined,
         Reply::Joined {
@@ -55,7 +55,7 @@ fn a_join_token_lets_one_host_in_which_may_ask_again() {
             ..
         }
     ));
-    assert_eq!(log.from_member(4, join("join", 4, "x")), Ok(joined));
+    assert_eq!(log.member_says(4, join("join", 4, "x")), Ok(joined));
     for other in [join("join", 5, "x"), join("join", 4, "y")] {
         assert_eq!(log.refuses(4, other), Some(Refusal::BadJoinToken));
     }

@@ -16,3 +16,5 @@ mod steering;
 mod leader;
 
 mod members;
+
+mod entries;

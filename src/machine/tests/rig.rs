@@ -110,7 +110,7 @@ impl Log {
         outcome.result
     }
 
-    pub fn from_member(&mut self, number: u64, command: Command) -> Result<Reply, Refusal> {
+    pub fn member_says(&mut self, number: u64, command: Command) -> Result<Reply, Refusal> {
         let member = MemberId(number);
         self.enter(Principal::Member { member }, command)
     }
@@ -123,13 +123,13 @@ impl Log {
 
     /// The leader's command, which is accepted.
     pub fn lead(&mut self, command: Command) {
-        let result = self.from_member(LEADER.0, command);
+        let result = self.member_says(LEADER.0, command);
         assert!(result.is_ok(), "{result:?}");
     }
 
     /// Asked of the log and nothing kept of it.
     pub fn refuses(&self, number: u64, command: Command) -> Option<Refusal> {
-        self.again().from_member(number, command).err()
+        self.again().member_says(number, command).err()
     }
 
     pub fn again(&self) -> Self {
@@ -150,7 +150,7 @@ impl Log {
             database: node.database.clone(),
             report,
         };
-        self.from_member(number, Command::Observe(seen))
+        self.member_says(number, Command::Observe(seen))
     }
 
     pub fn answer(&mut self, number: u64, answer: Answer, acted: bool) -> Result<Reply, Refusal> {
@@ -173,7 +173,7 @@ impl Log {
 
     pub fn begin(&mut self, number: u64, which: Which) -> Result<Reply, Refusal> {
         let begin = self.first(number, which);
-        self.from_member(number, begin)
+        self.member_says(number, begin)
     }
 
     pub fn first(&self, number: u64, which: Which) -> Command {

@@ -9,7 +9,7 @@ use crate::machine::refusal::Refusal;
 use crate::plans::gates::Gate;
 use crate::plans::plan::Scope;
 use crate::plans::progress::Status;
-use crate::plans::strategy::Strategy;
+use crate::plans::strategy::{Order, Strategy};
 
 const UPDATE: Purpose = Purpose::Update;
 const MARKED: Purpose = Purpose::Rollback { marked: true };
@@ -189,4 +189,26 @@ fn an_answer_of_the_newest_generation_ends_the_take() {
     log.answer(2, updated(), true).unwrap();
     assert_eq!(log.stands(2), "Updated");
     assert!(!log.holds_slot(2));
+}
+
+#[test]
+fn a_zone_is_taken_when_the_one_before_is_updated_and_an_unhealthy_node_outranks_that() {
+    let order = Order::Zone;
+    let mut log = Log::rolling(
+        3,
+        Strategy {
+            order,
+            ..Strategy::default()
+        },
+    );
+    for (number, zone) in [(1, "a"), (2, "b"), (3, "a")] {
+        log.node(number).zone = Some(zone.to_owned());
+    }
+    log.state.head.term.handoff_failed = true;
+    log.update(3);
+    let wave = Some(Gate::PreviousWave);
+    assert_eq!(log.shut(log.take(2, UPDATE, &[])), wave);
+    assert_eq!(log.refuses(1, log.take(2, UPDATE, &[2])), None);
+    log.update(1);
+    assert_eq!(log.refuses(1, log.take(2, UPDATE, &[])), None);
 }
