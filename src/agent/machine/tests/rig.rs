@@ -96,6 +96,8 @@ pub struct Rig {
     pub reports: Vec<Report>,
     pub starts: u32,
     pub asked: Vec<Begin>,
+    /// Acts that were told to end.
+    pub cancelled: Vec<u64>,
 }
 
 impl Rig {
@@ -139,6 +141,7 @@ impl Rig {
             reports: Vec::new(),
             starts: 0,
             asked: Vec::new(),
+            cancelled: Vec::new(),
         };
         rig.tell(Input::Restarted);
         rig.pass(1_000);
@@ -263,7 +266,7 @@ impl Rig {
                 }
                 Action::Propose(observation) => self.apply(observation),
                 Action::Ask(begin) => self.begin(begin),
-                Action::Cancel { .. } => {}
+                Action::Cancel { id } => self.cancelled.push(id),
                 Action::Run { id, act } => {
                     if !self.execute(id, act) {
                         return;
@@ -343,8 +346,8 @@ impl Rig {
     }
 
     /// The next act like this one does not end until it is released.
-    pub fn hold(&mut self, act: &Act) {
-        self.held_name = Some(act.name());
+    pub fn hold(&mut self, name: &'static str) {
+        self.held_name = Some(name);
     }
 
     pub fn release(&mut self) {
