@@ -313,3 +313,29 @@ fn an_answer_is_said_again_when_the_database_changes_after_it() {
             .all(|report| matches!(report, Report::Answered { .. }))
     );
 }
+
+#[test]
+fn what_served_is_good_and_what_is_on_trial_may_be_started_but_is_not_good_yet() {
+    let good = |rig: &Rig| rig.host.ledger.good.clone();
+    let startable = |rig: &Rig| rig.host.ledger.startable();
+    let mut rig = Rig::new();
+    assert_eq!(good(&rig), Some(old()));
+    assert_eq!(startable(&rig), [old().digest].into());
+    rig.intend(update());
+    while !rig.entered().contains(&Step::Soaking) {
+        rig.pass(250);
+    }
+    assert_eq!(good(&rig), Some(old()));
+    assert_eq!(startable(&rig), [old().digest, new().digest].into());
+    assert!(matches!(rig.finish(), Answer::Updated { .. }));
+    rig.pass(1_000);
+    assert_eq!(good(&rig), Some(new()));
+    // It failed, and serves all the same a moment later.
+    let mut rig = Rig::new();
+    rig.sick.insert(new().digest);
+    rig.intend(update());
+    assert!(matches!(rig.finish(), Answer::Failed { .. }));
+    rig.sick.clear();
+    rig.pass(5_000);
+    assert_eq!(good(&rig), Some(old()));
+}
