@@ -96,6 +96,8 @@ pub struct Rig {
     pub reports: Vec<Report>,
     pub starts: u32,
     pub asked: Vec<Begin>,
+    /// Every report that was proposed, by its number, and when.
+    pub proposed: Vec<(u64, u64)>,
     /// Acts that were told to end.
     pub cancelled: Vec<u64>,
 }
@@ -141,6 +143,7 @@ impl Rig {
             reports: Vec::new(),
             starts: 0,
             asked: Vec::new(),
+            proposed: Vec::new(),
             cancelled: Vec::new(),
         };
         rig.tell(Input::Restarted);
@@ -277,6 +280,7 @@ impl Rig {
     }
 
     fn apply(&mut self, observation: Observation) {
+        self.proposed.push((observation.sequence, self.now.ms));
         let reachable = self.contact && observation.sequence > self.applied.sequence;
         if !reachable || observation.generation != self.applied.generation {
             return;
