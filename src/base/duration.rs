@@ -97,6 +97,9 @@ mod tests {
         ] {
             assert_eq!(Millis(ms).to_string().parse(), Ok(Millis(ms)));
         }
+        for (ms, text) in [(0, "0ms"), (1_500, "1500ms"), (3_600_000, "1h")] {
+            assert_eq!(Millis(ms).to_string(), text);
+        }
         for bad in ["", "30", "s", "-1s", "1.5s", "1w", "99999999999999999999d"] {
             assert!(bad.parse::<Millis>().is_err(), "{bad}");
         }

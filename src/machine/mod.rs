@@ -11,3 +11,6 @@ pub mod settle;
 pub mod since;
 pub mod state;
 pub mod submission;
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ mod demo;
 mod executables;
 mod matrix;
 mod measure;
+mod mutants;
 mod nets;
 mod setup;
 mod simulate;
@@ -30,6 +31,7 @@ usage: cargo xtask <verb> [arguments]
   nets [--seeds N] [--rounds N] [--cuts N] [--hours N] [--from N] [--release] [NET …]: the nets as long as one
           likes, and their table; --release compiles them optimised, for a long run
   canaries [NAME …]: plant each bug of the list, and see which net catches it and how fast
+  mutants [FILE …]: change the pure floors one place at a time, and see whether a test notices
   demo    set up, build, and run `aegis-updates demo` with the arguments that follow
   matrix  set up, then every cell of the crash matrix on real daemons (most of an hour)
   measure failover [--frozen] [--count N] | handoff [--count N] | calm [--minutes N]: leadership in figures
@@ -58,6 +60,7 @@ fn dispatched(arguments: &[String]) -> Result<(), Failure> {
             "setup" => setup::verb(rest),
             "nets" => nets::verb(rest),
             "canaries" => canaries::verb(rest),
+            "mutants" => mutants::verb(rest),
             "simulate" => simulate::verb(rest),
             "help" | "--help" | "-h" => {
                 println!("{USAGE}");

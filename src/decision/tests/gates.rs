@@ -103,6 +103,21 @@ fn an_unhealthy_node_outside_the_plan_blocks_and_a_skipped_one_only_counts() {
 }
 
 #[test]
+fn unhealthy_nodes_of_the_plan_do_not_wait_for_one_another() {
+    let mut table = Table::of(5);
+    table.sicken(2, 0);
+    table.sicken(5, 0);
+    assert_eq!(table.taken().as_deref(), Some("n2"));
+    table.plan().nodes.remove(&name(5));
+    assert_eq!(table.waits(), ["gate_outsiders"]);
+    // A healthy one does wait for them.
+    let mut table = Table::of(5);
+    table.sicken(5, 0);
+    table.update([5]);
+    assert_eq!(table.waits(), ["gate_outsiders"]);
+}
+
+#[test]
 fn a_slot_in_use_a_membership_change_and_the_databases_own_word_each_shut_their_gate() {
     let mut table = Table::of(5);
     table.give_slot(4);

@@ -3,10 +3,16 @@
 
 mod table;
 
+mod begin;
+
 mod gates;
+
+mod late;
 
 mod order;
 
 mod put_back;
 
 mod quorum;
+
+mod waits;

@@ -2,6 +2,10 @@
 
 use super::table::{Table, name};
 use crate::base::ids::MemberId;
+use crate::base::limits::TAKE_AGE_MAX;
+use crate::fleet::intent::{Begin, Which};
+use crate::fleet::node::Answered;
+use crate::fleet::observation::Answer;
 use crate::machine::command::Command;
 use crate::plans::progress::Status;
 use crate::plans::strategy::Order;
@@ -123,4 +127,63 @@ fn a_node_that_never_began_is_not_taken_back() {
     table.progress(2).status = Status::RolledBack;
     assert_eq!(table.decide().proposal, None::<Command>);
     assert!(table.state.nodes.contains_key(&name(3)));
+}
+
+#[test]
+fn a_take_that_can_no_longer_be_begun_is_made_again_when_its_host_is_heard() {
+    let taken = |age_ms: u64| {
+        let mut table = Table::of(3);
+        let take = table.decide().proposal.expect("a take");
+        table.commit(take);
+        table.state.head.clock.run_ms += age_ms;
+        table
+    };
+    let (fresh, old) = (TAKE_AGE_MAX.0, TAKE_AGE_MAX.0 + 1);
+    assert_eq!(taken(fresh).taken(), None);
+    assert_eq!(taken(old).taken().as_deref(), Some("n2"));
+    let mut next_term = taken(0);
+    next_term.view.term += 1;
+    next_term.state.head.term.number += 1;
+    assert_eq!(next_term.taken().as_deref(), Some("n2"));
+    let mut silent = taken(old);
+    silent.silence(2, 1);
+    assert_eq!(silent.taken(), None);
+    let mut shut = taken(old);
+    shut.sicken(3, 0);
+    assert_eq!(shut.taken(), None);
+    let mut begun = taken(old);
+    let generation = begun.node(2).generation;
+    begun.node(2).open = vec![Begin {
+        generation,
+        which: Which::First,
+        attempt: 1,
+    }];
+    assert_eq!(begun.taken(), None);
+    let mut answered = taken(old);
+    answered.node(2).answered = Some(Answered {
+        answer: Answer::StoodDown,
+        acted: false,
+    });
+    assert_eq!(answered.taken(), None);
+}
+
+#[test]
+fn a_turned_plan_waits_for_an_update_before_its_boundary_and_takes_back_one_past_it() {
+    let at_work = |which| {
+        let mut table = Table::of(3);
+        let take = table.decide().proposal.expect("a take");
+        table.commit(take);
+        let generation = table.node(2).generation;
+        table.node(2).open = vec![Begin {
+            generation,
+            which,
+            attempt: 1,
+        }];
+        table.progress(2).begun = true;
+        table.turn();
+        table
+    };
+    assert_eq!(at_work(Which::Second).taken().as_deref(), Some("n2"));
+    let stood_down = at_work(Which::First).decide().proposal;
+    assert!(matches!(stood_down, Some(Command::StandDown { .. })));
 }

@@ -2,8 +2,10 @@
 
 use super::table::{GRACE_MS, Table, name};
 use crate::base::duration::Millis;
+use crate::base::failure::Class;
 use crate::machine::command::Command;
 use crate::plans::plan::{Direction, Scope, Status};
+use crate::plans::progress::Status as NodeStatus;
 use crate::plans::strategy::OnNodeFailure;
 
 const LATE: u64 = GRACE_MS + 1;
@@ -148,4 +150,25 @@ fn a_host_that_stays_silent_is_given_up_after_unreachable_after_and_not_before()
     table.turn();
     assert_eq!(table.decide().proposal, None);
     assert!(after > Millis::seconds(60));
+}
+
+#[test]
+fn a_silent_host_is_given_up_only_where_the_plan_waits_for_it() {
+    let given_up = |status: NodeStatus, holds_slot: bool| {
+        let mut table = Table::of(3);
+        table.progress(2).status = status;
+        if holds_slot {
+            table.give_slot(2);
+        }
+        let after = table.plan().strategy.unreachable_after;
+        table.silence(2, after.0 + 1);
+        matches!(table.decide().proposal, Some(Command::GiveUpNode { .. }))
+    };
+    let failed = NodeStatus::Failed {
+        class: Class::HealthGateFailed,
+        detail: String::new(),
+    };
+    assert!(given_up(NodeStatus::Pending, false));
+    assert!(given_up(failed.clone(), true) && !given_up(failed, false));
+    assert!(!given_up(NodeStatus::Updated, true));
 }

@@ -136,6 +136,11 @@ fn unknown_hands_are_noticed_once_and_our_own_are_not() {
     rig.pid = 78;
     rig.pass(5_000);
     assert_eq!(rig.notices().len(), 1);
+    // A supervisor starts what is installed, and nothing else.
+    let mut rig = Rig::new();
+    rig.running = Some(Digest::of(b"somebody else's"));
+    rig.pass(5_000);
+    assert_eq!(rig.notices().len(), 1);
     let is = |pid| Process {
         pid,
         started: 1,

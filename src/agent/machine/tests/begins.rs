@@ -239,3 +239,46 @@ fn a_database_that_its_supervisor_starts_unseen_before_the_rename_is_stopped() {
     assert_eq!((rig.starts, rig.running), (1, Some(new().digest)));
     rig.assert_clean();
 }
+
+#[test]
+fn an_act_that_only_waits_is_cancelled_once_when_its_generation_is_over() {
+    let mut rig = Rig::new();
+    rig.hold("stage");
+    rig.intend(stage(Some("http://origin/db")));
+    rig.pass(12_000);
+    assert!(rig.cancelled.is_empty());
+    rig.intend(stage(Some("http://origin/db")));
+    rig.pass(1_000);
+    assert_eq!(rig.cancelled.len(), 1);
+    rig.release();
+    assert_eq!(rig.finish(), Answer::Staged);
+    // What changes the database is waited for.
+    let mut rig = Rig::new();
+    rig.hold("flush");
+    rig.intend(update());
+    rig.pass(10_000);
+    rig.intend(Goal::StandDown);
+    rig.pass(1_000);
+    assert_eq!((rig.acts.last(), rig.cancelled.len()), (Some(&"flush"), 0));
+}
+
+#[test]
+fn a_drain_is_not_waited_for_without_a_quorum() {
+    let mut rig = Rig::new();
+    rig.hold("wait_drained");
+    rig.intend(update());
+    rig.pass(15_000);
+    assert_eq!(
+        (rig.acts.last(), rig.cancelled.len()),
+        (Some(&"wait_drained"), 0)
+    );
+    rig.contact = false;
+    rig.pass(15_000);
+    assert_eq!(rig.cancelled.len(), 1);
+    let mut rig = Rig::new();
+    rig.hold("stage");
+    rig.intend(stage(Some("http://origin/db")));
+    rig.contact = false;
+    rig.pass(15_000);
+    assert!(rig.cancelled.is_empty(), "a download may go on");
+}

@@ -111,6 +111,11 @@ fn a_reboot_ends_every_lease() {
     while !rig.entered().contains(&Step::Swapping) {
         rig.pass(250);
     }
+    // A moment after it asked, so that the lease alone could keep it from acting.
+    let asked = rig.asked.len();
+    while rig.asked.len() == asked {
+        rig.pass(250);
+    }
     let granted = rig.asked.last().cloned().expect("it asked");
     // Another boot: its clock may well read what it read when the begin was sent.
     rig.now.boot = crate::base::digest::Digest::of(b"another boot");
@@ -147,7 +152,7 @@ fn nothing_begins_while_an_older_act_is_in_flight() {
     let act = Act::Flush {
         timeout: Rig::deadlines().flush,
     };
-    rig.hold(&act);
+    rig.hold(act.name());
     rig.intend(update());
     rig.pass(10_000);
     assert_eq!(rig.acts.last(), Some(&"flush"));

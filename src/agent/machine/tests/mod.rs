@@ -12,3 +12,5 @@ mod crashes;
 mod alone;
 
 mod storms;
+
+mod reports;

@@ -96,6 +96,10 @@ pub struct Rig {
     pub reports: Vec<Report>,
     pub starts: u32,
     pub asked: Vec<Begin>,
+    /// Every report that was proposed, by its number, and when.
+    pub proposed: Vec<(u64, u64)>,
+    /// Acts that were told to end.
+    pub cancelled: Vec<u64>,
 }
 
 impl Rig {
@@ -139,6 +143,8 @@ impl Rig {
             reports: Vec::new(),
             starts: 0,
             asked: Vec::new(),
+            proposed: Vec::new(),
+            cancelled: Vec::new(),
         };
         rig.tell(Input::Restarted);
         rig.pass(1_000);
@@ -263,7 +269,7 @@ impl Rig {
                 }
                 Action::Propose(observation) => self.apply(observation),
                 Action::Ask(begin) => self.begin(begin),
-                Action::Cancel { .. } => {}
+                Action::Cancel { id } => self.cancelled.push(id),
                 Action::Run { id, act } => {
                     if !self.execute(id, act) {
                         return;
@@ -274,6 +280,7 @@ impl Rig {
     }
 
     fn apply(&mut self, observation: Observation) {
+        self.proposed.push((observation.sequence, self.now.ms));
         let reachable = self.contact && observation.sequence > self.applied.sequence;
         if !reachable || observation.generation != self.applied.generation {
             return;
@@ -343,8 +350,8 @@ impl Rig {
     }
 
     /// The next act like this one does not end until it is released.
-    pub fn hold(&mut self, act: &Act) {
-        self.held_name = Some(act.name());
+    pub fn hold(&mut self, name: &'static str) {
+        self.held_name = Some(name);
     }
 
     pub fn release(&mut self) {

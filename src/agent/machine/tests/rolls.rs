@@ -313,3 +313,87 @@ fn an_answer_is_said_again_when_the_database_changes_after_it() {
             .all(|report| matches!(report, Report::Answered { .. }))
     );
 }
+
+#[test]
+fn what_served_is_good_and_what_is_on_trial_may_be_started_but_is_not_good_yet() {
+    let good = |rig: &Rig| rig.host.ledger.good.clone();
+    let startable = |rig: &Rig| rig.host.ledger.startable();
+    let mut rig = Rig::new();
+    assert_eq!(good(&rig), Some(old()));
+    assert_eq!(startable(&rig), [old().digest].into());
+    rig.intend(update());
+    while !rig.entered().contains(&Step::Soaking) {
+        rig.pass(250);
+    }
+    assert_eq!(good(&rig), Some(old()));
+    assert_eq!(startable(&rig), [old().digest, new().digest].into());
+    assert!(matches!(rig.finish(), Answer::Updated { .. }));
+    rig.pass(1_000);
+    assert_eq!(good(&rig), Some(new()));
+    // It failed, and serves all the same a moment later.
+    let mut rig = Rig::new();
+    rig.sick.insert(new().digest);
+    rig.intend(update());
+    assert!(matches!(rig.finish(), Answer::Failed { .. }));
+    rig.sick.clear();
+    rig.pass(5_000);
+    assert_eq!(good(&rig), Some(old()));
+}
+
+#[test]
+fn what_a_sick_or_rolled_back_database_does_not_obey_is_not_waited_for() {
+    let refuses = |act: &'static str| {
+        let mut rig = Rig::new();
+        rig.failures = vec![(act, Failure::new(FailureKind::Lasting, "no"))];
+        rig
+    };
+    for act in ["drain", "flush"] {
+        let mut sick = refuses(act);
+        sick.sick.insert(old().digest);
+        sick.intend(update());
+        assert!(matches!(sick.finish(), Answer::Updated { .. }), "{act}");
+        let mut back = refuses(act);
+        (back.running, back.installed) = (Some(new().digest), new().digest);
+        back.intend(rollback(false));
+        assert!(matches!(back.finish(), Answer::RolledBack { .. }), "{act}");
+    }
+    // There is nothing to stop.
+    let mut down = refuses("stop");
+    down.running = None;
+    down.intend(update());
+    assert!(matches!(down.finish(), Answer::Updated { .. }));
+    let mut up = refuses("stop");
+    up.intend(update());
+    let class = Class::LauncherActivationFailed;
+    assert!(failed(Step::Restarting, class)(&up.finish()));
+}
+
+#[test]
+fn staging_waits_twice_as_long_after_each_try_and_up_to_a_quarter_more() {
+    let mut rig = Rig::new();
+    let passing = || Failure::new(FailureKind::Passing, "no");
+    rig.failures = (0..4).map(|_| ("stage", passing())).collect();
+    rig.intend(stage(Some("http://origin/db")));
+    let mut waits = Vec::new();
+    while rig.applied.answered.is_none() {
+        let before = rig.host.memory.retry_at_ms;
+        let now = rig.now.ms;
+        rig.pass(250);
+        let at = rig.host.memory.retry_at_ms;
+        if at != before && at > now {
+            waits.push(at - now);
+        }
+    }
+    let fits = |(wait, base): (&u64, u64)| (base..=base + base / 4 + 260).contains(wait);
+    let bases = [1_000, 2_000, 4_000, 8_000];
+    let last = &waits[waits.len() - 3..];
+    assert!(
+        last.iter().zip(bases.into_iter().skip(1)).all(fits),
+        "{waits:?}"
+    );
+    let more = last.iter().zip(bases.into_iter().skip(1));
+    assert!(
+        more.into_iter().any(|(wait, base)| *wait > base + 260),
+        "{waits:?}"
+    );
+}
