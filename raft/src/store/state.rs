@@ -9,9 +9,7 @@ use std::sync::Arc;
 use futures_util::{Stream, TryStreamExt};
 use openraft::OptionalSend;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine, Snapshot};
-use rocksdb::WriteBatch;
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 
 use super::columns::{JOURNAL, STATE, key};
 use super::disk::Disk;
@@ -20,6 +18,8 @@ use crate::application::{
     Application, Applied, Column, EntryContext, EntryKind, Node, RestoreError, StoredRow,
 };
 use crate::fail_point::fail_point;
+use crate::ground::off_runtime;
+use crate::ground::rocks::WriteBatch;
 use crate::types::{
     Body, Configured, Covered, Elected, ImageMeta, LogId, Record, StoredMembership, Types,
 };
@@ -193,7 +193,7 @@ impl RaftStateMachine<Types> for StateMachine {
 
     async fn install_snapshot(&mut self, _meta: &ImageMeta, image: ImageFile) -> io::Result<()> {
         let disk = self.disk.clone();
-        self.applied = spawn_blocking(move || install(&disk, &image))
+        self.applied = off_runtime(move || install(&disk, &image))
             .await
             .map_err(io::Error::other)??;
         restore(&self.disk, self.application.as_mut())?;
