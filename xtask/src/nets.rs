@@ -9,10 +9,10 @@ use std::io::{BufRead, BufReader};
 use std::process::Command;
 use std::time::Instant;
 
-use list::{NETS, Net};
+use list::{Built, NETS, Net};
 use table::Line;
 
-use crate::executables::built;
+use crate::executables::{Seeds, built, replayed};
 use crate::setup::{self, Ready};
 use crate::step::{Failure, at, say};
 
@@ -69,15 +69,18 @@ fn parsed(arguments: &[String]) -> Result<(Told, Vec<&'static str>), Failure> {
 }
 
 fn run(ready: &Ready, net: &Net, told: &Told) -> Result<Line, Failure> {
-    let path = built(ready, net.executable)?;
+    let path = match net.built {
+        Built::Together => built(ready, net.executable)?,
+        Built::Replayed => replayed(ready, Seeds::Many)?,
+    };
     // One for both, since a net may say its line on either.
     let (heard, said) = std::io::pipe().map_err(at("a pipe"))?;
     let mut command = Command::new(&path);
     command
         .args(["--exact", net.test, "--include-ignored", "--nocapture"])
         .current_dir(ready.workspace())
-        .envs(told)
         .envs(net.variables.iter().copied())
+        .envs(told)
         .stdout(said.try_clone().map_err(at("a pipe"))?)
         .stderr(said);
     #[expect(
