@@ -5,6 +5,7 @@ pub mod application;
 mod encoding;
 pub mod fail_point;
 pub mod fatal;
+pub mod ground;
 pub mod member;
 pub mod network;
 pub mod pki;

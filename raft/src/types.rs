@@ -20,6 +20,7 @@ openraft::declare_raft_types!(
         Node = Node,
         Term = u64,
         LeaderId = Leader,
+        AsyncRuntime = crate::ground::Runtime,
         ErrorSource = anyerror::AnyError,
 );
 

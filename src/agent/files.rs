@@ -140,6 +140,7 @@ pub fn parent(path: &Path) -> &Path {
 }
 
 /// Runs blocking work on a thread for such work and waits for it.
+#[cfg(not(feature = "replay"))]
 pub async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
@@ -149,6 +150,12 @@ pub async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 's
             Err(_) => std::future::pending().await,
         },
     }
+}
+
+/// A run that is replayed has one thread.
+#[cfg(feature = "replay")]
+pub async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    work()
 }
 
 #[cfg(test)]

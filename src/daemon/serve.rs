@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use aegis_updates_raft::application::Node as Seat;
 use aegis_updates_raft::fatal::Fatal;
+use aegis_updates_raft::ground::TcpListener;
 use aegis_updates_raft::member::{self, Member, Peers, Timing};
 use aegis_updates_raft::pki::{Authority, Credentials};
 use aegis_updates_raft::store::{self, HostClock, Presence, Store, SystemClock};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;

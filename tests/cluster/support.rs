@@ -4,27 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use aegis_updates::access::principal::{Principal, Role};
 use aegis_updates::access::token::Grant;
 use aegis_updates::base::digest::Digest;
 use aegis_updates::base::ids::MemberId;
 use aegis_updates::control::evidence::Evidence;
 use aegis_updates::control::machine::Machine;
 use aegis_updates::control::peers::server::{Slot, handler};
-use aegis_updates::control::peers::wire::{self, Admitted, JoinAnswer, JoinAsk, Look};
+use aegis_updates::control::peers::wire::{self, Admitted, JoinAnswer, JoinAsk};
 use aegis_updates::control::replica::{Replica, Timeouts};
-use aegis_updates::control::service::{Call, Denied, Identity, Service};
-use aegis_updates::control::station::{self, Beside, Station};
+use aegis_updates::control::service::{Denied, Identity, Service};
+use aegis_updates::control::station::{self, Station};
 use aegis_updates::control::{reconciler, term};
 use aegis_updates::machine::command::{Command, Founder, Joiner, Settings};
 use aegis_updates::machine::state::Reply;
 use aegis_updates_raft::application::Node as Seat;
 use aegis_updates_raft::fatal::Fatal;
-use aegis_updates_raft::member::{self, ImagePolicy, Member, Peers, Timing};
+use aegis_updates_raft::member::{self, ImagePolicy, Member, Peers};
 use aegis_updates_raft::network::{Faults, JOIN, Kind, Verdict, ask_to_join};
 use aegis_updates_raft::pki::{Authority, Credentials, Request, fingerprint};
-use aegis_updates_raft::store::{self, Presence, Store};
-use futures_util::future::BoxFuture;
+use aegis_updates_raft::store::{self, Presence, Store, SystemClock};
 use hyper::body::Bytes;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -34,14 +32,8 @@ use tokio::time::Instant;
 
 use super::clocks::SetClock;
 
-pub const CLUSTER: &str = "paper";
-pub const LATE: Duration = Duration::from_secs(30);
-/// Slower than production: the tests share two cores with whatever else runs.
-pub const TIMING: Timing = Timing {
-    heartbeat_ms: 100,
-    election_min_ms: 500,
-    election_max_ms: 1_000,
-};
+pub use crate::calls::{CLUSTER, LATE, NoHost, TIMING, client, eventually, token};
+
 const SECRET: [u8; 32] = [7; 32];
 
 /// Members whose every message, in and out, is refused.
@@ -65,23 +57,6 @@ impl Cuts {
 
     pub fn heal(&self) {
         self.0.lock().unwrap().clear();
-    }
-}
-
-pub struct NoHost;
-
-impl Beside for NoHost {
-    fn look(&self, _: String, _: Vec<String>) -> BoxFuture<'_, Look> {
-        Box::pin(async {
-            Look {
-                disk_free_bytes: Some(1),
-                artifact: Some(Ok(1)),
-            }
-        })
-    }
-
-    fn database_ready(&self) -> bool {
-        true
     }
 }
 
@@ -341,37 +316,6 @@ async fn ask_in(door: &str, authority: &Authority, ask: &JoinAsk) -> Admitted {
             other => assert!(Instant::now() < end, "not admitted: {other:?}"),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-pub fn client(command: Command) -> Call {
-    Call {
-        actor: Principal::Token {
-            id: "test".to_owned(),
-            role: Role::Admin,
-        },
-        reason: None,
-        request: None,
-        command,
-    }
-}
-
-/// A write that leaves a trace under its name.
-pub fn token(name: &str) -> Command {
-    Command::CreateToken {
-        id: name.to_owned(),
-        hash: Digest::of(name.as_bytes()),
-        grants: Grant::Role(Role::Viewer),
-        ttl_ms: 60_000,
-    }
-}
-
-/// Looks again and again, because some things become true without an event.
-pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let end = Instant::now() + LATE;
-    while !is_so().await {
-        assert!(Instant::now() < end, "not within {LATE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use list::{CANARIES, Canary, Net};
 
-use crate::executables::{Build, built};
+use crate::executables::{Build, Seeds, built, replayed};
 use crate::setup::{self, Ready};
 use crate::step::{Failure, at, say};
 
@@ -121,7 +121,10 @@ fn by_test(
     test: &str,
     variables: &[(&str, &str)],
 ) -> Result<Option<Caught>, Failure> {
-    let path = built(ready, executable, Build::Daily)?;
+    let path = match executable {
+        "replay" => replayed(ready, Seeds::Many)?,
+        _ => built(ready, executable, Build::Daily)?,
+    };
     let output = Command::new(&path)
         .args(["--exact", test, "--include-ignored", "--nocapture"])
         .current_dir(ready.workspace())

@@ -1,6 +1,7 @@
 //! Where the test executables of the workspace are, for verbs that run one of them with variables of their own.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::setup::{FEATURES, Ready};
 use crate::step::{Failure, at, run};
@@ -38,6 +39,39 @@ pub fn built(ready: &Ready, name: &str, how: Build) -> Result<PathBuf, Failure> 
             build.args(["--release", "--test", name]).envs(CHECKED)
         }
     };
+    of(&mut build, name)
+}
+
+/// How much the seeds of a replay are to cost: many are worth a longer compilation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seeds {
+    Few,
+    Many,
+}
+
+/// The test executable whose runs can be replayed. It wants tokio's seeded scheduler, and so all that stands on tokio
+/// compiled apart: in a directory of its own, or each build would undo the other.
+pub fn replayed(ready: &Ready, seeds: Seeds) -> Result<PathBuf, Failure> {
+    let mut build = ready.cargo();
+    build
+        .args(["test", "--package", "aegis-updates", "--test", REPLAY])
+        .args(["--features", "sabotage,replay", "--no-run"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .arg("--target-dir")
+        .arg(ready.target_directory().join(REPLAY))
+        .env("RUSTFLAGS", "--cfg tokio_unstable");
+    if seeds == Seeds::Many {
+        for package in ["aegis-updates", "aegis-updates-raft"] {
+            let level = format!("profile.dev.package.{package}.opt-level=1");
+            build.args(["--config", &level]);
+        }
+    }
+    of(&mut build, REPLAY)
+}
+
+const REPLAY: &str = "replay";
+
+fn of(build: &mut Command, name: &str) -> Result<PathBuf, Failure> {
     let output = build.output().map_err(at("cargo test --no-run"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

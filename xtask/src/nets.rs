@@ -10,10 +10,10 @@ use std::io::{BufRead, BufReader};
 use std::process::Command;
 use std::time::Instant;
 
-use list::{NETS, Net};
+use list::{Built, NETS, Net};
 use table::Line;
 
-use crate::executables::{Build, built};
+use crate::executables::{Build, Seeds, built, replayed};
 use crate::setup::{self, Ready};
 use crate::step::{Failure, at, say};
 
@@ -89,7 +89,10 @@ fn parsed(arguments: &[String]) -> Result<Asked, Failure> {
 }
 
 fn run(ready: &Ready, net: &Net, told: &Told, build: Build) -> Result<Line, Failure> {
-    let path = built(ready, net.executable, build)?;
+    let path = match net.built {
+        Built::Together => built(ready, net.executable, build)?,
+        Built::Replayed => replayed(ready, Seeds::Many)?,
+    };
     // One for both, since a net may say its line on either.
     let (heard, said) = std::io::pipe().map_err(at("a pipe"))?;
     let mut command = Command::new(&path);

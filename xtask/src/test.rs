@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use crate::executables::{Seeds, replayed};
 use crate::setup::{FEATURES, NEXT, Ready};
 use crate::step::{Failure, cargo, run, say, succeeds};
 use crate::{counts, setup};
@@ -39,6 +40,7 @@ pub fn verb(arguments: &[String]) -> Result<(), Failure> {
         .args(["build", "--workspace"])
         .args(FEATURES)
         .args(NEXT))?;
+    let replay = replay(&ready);
     let report = counts::Report::expected(ready.workspace());
     report.forget();
     let outcome = run(ready
@@ -47,7 +49,17 @@ pub fn verb(arguments: &[String]) -> Result<(), Failure> {
         .args(FEATURES));
     // The counts of a failed run are wanted too; its failure is the answer all the same.
     let counted = report.print(&mut listing(&ready));
-    outcome.and(counted)
+    outcome.and(counted).and(replay)
+}
+
+/// A few seeds of the clusters that can be replayed, and that they can be: nextest builds none of them.
+fn replay(ready: &Ready) -> Result<(), Failure> {
+    say("the clusters that can be replayed are compiled apart");
+    let path = replayed(ready, Seeds::Few)?;
+    run(Command::new(path)
+        .arg("--nocapture")
+        .env("SEEDS", "12")
+        .current_dir(ready.workspace()))
 }
 
 fn doc_tests(ready: &Ready) -> Result<(), Failure> {

@@ -24,6 +24,7 @@ pub use self::error::{
 };
 pub use self::propose::Reply;
 pub use self::settings::{ImagePolicy, Peers, Settings, Timing};
+use crate::ground::off_runtime;
 use crate::network::{Heard, Network, PeerClient};
 use crate::store::{Appended, Disk};
 use crate::types::Raft;
@@ -158,5 +159,5 @@ async fn close(disk: Arc<Disk>) {
         tracing::warn!("the database is still in use at shutdown");
     }
     // It joins a thread and waits for background work; an error means that it panicked.
-    let _ = tokio::task::spawn_blocking(move || disk.close()).await;
+    let _ = off_runtime(move || disk.close()).await;
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-
+use crate::ground::TcpListener;
 use crate::network::{Faults, Handler, Joining};
 use crate::pki::Credentials;
 

@@ -64,7 +64,7 @@ impl Member {
         let heard = Heard::default();
         let routes = Routes::new(raft.clone(), &store, heard.clone());
         let doors = Arc::new(Doors::new(&identity.cluster, routes, handler, joining));
-        let serving = tokio::spawn(serve(listener, ends.server, doors, stopped.clone()));
+        let serving = tokio::spawn(serve(listener, ends.acceptor, doors, stopped.clone()));
         let monitor = Monitor {
             raft: raft.clone(),
             disk: store.disk.clone(),

@@ -20,7 +20,6 @@ use openraft::raft::{
 use openraft::storage::Snapshot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::task::spawn_blocking;
 
 use super::connections::Lane;
 use super::dialer::{CallError, Dialer};
@@ -29,6 +28,7 @@ use super::quiet::Quiet;
 use super::wire::{self, InstallAnswer, Received};
 use crate::application::Node;
 use crate::encoding::{decode, encode};
+use crate::ground::off_runtime;
 use crate::store::{Chunk, HostClock, ImageFile, verify};
 use crate::types::{Covered, Elected, Types, Vote};
 
@@ -272,7 +272,7 @@ impl Link {
                 "the image did not arrive as a whole",
             ))),
             InstallAnswer::Damaged => {
-                let whole = spawn_blocking(move || verify(&image)).await;
+                let whole = off_runtime(move || verify(&image)).await;
                 let ours = !matches!(whole, Ok(Ok(true)));
                 let what = if ours {
                     "our image is damaged"
@@ -313,7 +313,7 @@ pub(super) async fn ask_member<A: DeserializeOwned>(
 
 async fn read_chunk(image: &ImageFile, offset: u64) -> std::io::Result<Vec<u8>> {
     let path = image.path.clone();
-    let read = spawn_blocking(move || {
+    let read = off_runtime(move || {
         let mut file = std::fs::File::open(path)?;
         file.seek(SeekFrom::Start(offset))?;
         let mut bytes = Vec::with_capacity(CHUNK);

@@ -11,15 +11,12 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
+use super::channel::{Channel, Connector};
 use super::dialer::CallError;
-use crate::pki::{Named, named_by};
+use crate::pki::Named;
 
 /// Connections kept per member and lane.
 const KEPT_MAX: usize = 8;
@@ -39,7 +36,7 @@ pub(super) type Connection = SendRequest<Full<Bytes>>;
 
 pub(super) struct Connections {
     me: Named,
-    tls: TlsConnector,
+    connector: Connector,
     addresses: Mutex<Addresses>,
     slots: Mutex<BTreeMap<(u64, Lane), Slot>>,
 }
@@ -66,10 +63,10 @@ impl Connections {
             fixed,
             learned: BTreeMap::new(),
         };
-        let tls = TlsConnector::from(tls);
+        let connector = Connector::new(Some(me.clone()), tls);
         Self {
             me,
-            tls,
+            connector,
             addresses: Mutex::new(addresses),
             slots: Mutex::default(),
         }
@@ -167,8 +164,7 @@ impl Connections {
 
     async fn dial(&self, to: u64, address: &str) -> Result<Connection, String> {
         within(CONNECT_MAX, address, async {
-            let stream = connect_tls(&self.tls, address).await?;
-            let found = named(&stream);
+            let (stream, found) = self.connector.connect(address).await?;
             let expected = Named {
                 cluster: self.me.cluster.clone(),
                 member: to,
@@ -195,25 +191,8 @@ impl Connections {
     }
 }
 
-/// Connects and shakes hands; the certificate's chain is checked, its name is not.
-pub(super) async fn connect_tls(
-    tls: &TlsConnector,
-    address: &str,
-) -> Result<TlsStream<TcpStream>, String> {
-    let failed = |error: std::io::Error| format!("{address}: {error}");
-    let stream = TcpStream::connect(address).await.map_err(failed)?;
-    stream.set_nodelay(true).map_err(failed)?;
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let host = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
-    let name = ServerName::try_from(host).map_err(|error| format!("{address}: {error}"))?;
-    tls.connect(name, stream).await.map_err(failed)
-}
-
 /// Begins HTTP/1.1 on a stream.
-pub(super) async fn speak(stream: TlsStream<TcpStream>) -> Result<Connection, String> {
+pub(super) async fn speak(stream: Channel) -> Result<Connection, String> {
     let begun = handshake(TokioIo::new(stream)).await;
     let (sender, connection) = begun.map_err(|error| error.to_string())?;
     // Ends when the sender is dropped or the peer closes; either side of it has the error that matters.
@@ -228,9 +207,4 @@ async fn within<T>(
 ) -> Result<T, String> {
     let late = || Err(format!("{address}: no connection within {limit:?}"));
     timeout(limit, work).await.unwrap_or_else(|_| late())
-}
-
-fn named(stream: &TlsStream<TcpStream>) -> Option<Named> {
-    let (_, session) = stream.get_ref();
-    session.peer_certificates()?.first().and_then(named_by)
 }

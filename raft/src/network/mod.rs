@@ -2,6 +2,8 @@
 
 #[doc(hidden)]
 pub mod bodies;
+#[cfg_attr(feature = "replay", path = "plain.rs")]
+mod channel;
 mod client;
 mod connections;
 mod dialer;
@@ -24,6 +26,7 @@ use std::time::Duration;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Bytes, Incoming};
 
+use self::channel::Acceptor;
 pub(crate) use self::client::Network;
 use self::connections::Lane;
 use self::dialer::Dialer;
@@ -72,7 +75,7 @@ impl fmt::Display for PeerIdentity {
 /// The network of one member, before its listener opens.
 pub(crate) struct Ends {
     pub(crate) network: Network,
-    pub(crate) server: Arc<rustls::ServerConfig>,
+    pub(crate) acceptor: Acceptor,
 }
 
 impl Ends {
@@ -90,6 +93,7 @@ impl Ends {
             cluster: cluster.to_owned(),
             member,
         };
+        let acceptor = Acceptor::new(&me, server);
         let dialer = Arc::new(Dialer::new(me, client, addresses, faults));
         Ok(Self {
             network: Network {
@@ -97,7 +101,7 @@ impl Ends {
                 quiet: Arc::default(),
                 clock,
             },
-            server,
+            acceptor,
         })
     }
 }

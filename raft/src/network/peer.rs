@@ -8,9 +8,9 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
-use super::connections::{Lane, connect_tls, speak};
+use super::channel::Connector;
+use super::connections::{Lane, speak};
 use super::dialer::{CallError, Dialer};
 use super::faults::Kind;
 use super::tls;
@@ -76,9 +76,8 @@ pub async fn ask_to_join(
 ) -> Result<Response<Bytes>, JoinError> {
     let tls = tls::joining(fingerprint).map_err(|pki::Error(reason)| JoinError(reason))?;
     let asked = async {
-        let stream = connect_tls(&TlsConnector::from(tls), address)
-            .await
-            .map_err(JoinError)?;
+        let connector = Connector::new(None, tls);
+        let (stream, _) = connector.connect(address).await.map_err(JoinError)?;
         let mut connection = speak(stream).await.map_err(JoinError)?;
         let failed = |error: &dyn fmt::Display| JoinError(format!("{address}: {error}"));
         let answer = connection

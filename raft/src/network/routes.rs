@@ -14,13 +14,13 @@ use openraft::raft::AppendEntriesResponse;
 use openraft::storage::Snapshot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use super::Body;
 use super::lateness::{Lateness, Stamp};
 use super::wire::{self, InstallAnswer, ReadIndexAnswer, Received};
 use crate::encoding::{decode, encode};
+use crate::ground::off_runtime;
 use crate::store::{Chunk, Disk, Inbox, ReceiveError, Store};
 use crate::types::{Ballot, ImageMeta, Raft};
 
@@ -149,7 +149,7 @@ impl Routes {
     async fn chunk(&self, body: &[u8]) -> Answer {
         let chunk: Chunk = read(body)?;
         let inbox = self.inbox.clone();
-        let taken = spawn_blocking(move || inbox.take(&chunk))
+        let taken = off_runtime(move || inbox.take(&chunk))
             .await
             .map_err(stopped)?;
         // A full disk is the sender's to wait for; it harms nothing that is stored.
@@ -163,7 +163,7 @@ impl Routes {
         own(sender, &ask.ballot)?;
         let meta = ImageMeta::try_from(ask.covered).map_err(malformed)?;
         let inbox = self.inbox.clone();
-        let finished = spawn_blocking(move || inbox.finish(ask.sha256, ask.bytes))
+        let finished = off_runtime(move || inbox.finish(ask.sha256, ask.bytes))
             .await
             .map_err(stopped)?;
         let image = match finished {

@@ -9,18 +9,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
+use super::channel::Acceptor;
 use super::routes::{Routes, Standing, refusal};
 use super::wire::{JOIN, PREFIX};
 use super::{Body, Handler, Joining, PeerIdentity};
-use crate::pki::named_by;
+use crate::ground::{TcpListener, TcpStream};
 
 /// A peer that is slower than this to shake hands or to send a head is let go.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
@@ -42,11 +39,10 @@ pub(crate) struct Doors {
 /// Serves until `stop` changes; then no connection is left open.
 pub(crate) async fn serve(
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
+    acceptor: Acceptor,
     doors: Arc<Doors>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let acceptor = TlsAcceptor::from(tls);
     let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -73,17 +69,13 @@ pub(crate) async fn serve(
 }
 
 async fn connection(
-    acceptor: TlsAcceptor,
+    acceptor: Acceptor,
     stream: TcpStream,
     doors: Arc<Doors>,
     permit: OwnedSemaphorePermit,
 ) {
-    let Ok(Ok(stream)) = timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await else {
-        return;
-    };
-    // Without it answers of one packet wait for an acknowledgement; a failure costs only time.
-    let _ = stream.get_ref().0.set_nodelay(true);
-    let Some(identity) = identify(&stream, &doors.cluster) else {
+    let accepted = timeout(HANDSHAKE_MAX, acceptor.accept(stream, &doors.cluster)).await;
+    let Ok(Ok((stream, Some(identity)))) = accepted else {
         return;
     };
     let permit = (identity == PeerIdentity::Anonymous).then_some(permit);
@@ -100,16 +92,6 @@ async fn connection(
     if let Err(error) = served {
         tracing::debug!(%error, %identity, "a peer connection ended");
     }
-}
-
-/// Who the peer is; `None` for a certificate of another cluster or without a member's name.
-fn identify(stream: &TlsStream<TcpStream>, cluster: &str) -> Option<PeerIdentity> {
-    let (_, session) = stream.get_ref();
-    let Some(certificate) = session.peer_certificates().and_then(|chain| chain.first()) else {
-        return Some(PeerIdentity::Anonymous);
-    };
-    let named = named_by(certificate)?;
-    (named.cluster == cluster).then_some(PeerIdentity::Member(named.member))
 }
 
 impl Doors {

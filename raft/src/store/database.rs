@@ -5,12 +5,14 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, ReadOptions, WriteBatch};
 use tokio::time::Instant;
 
 use super::columns::{AFTER_ALL, META};
 use crate::encoding::{decode, encode};
 use crate::fatal::Fatal;
+use crate::ground::rocks::{
+    self, ColumnFamily, DB, Direction, IteratorMode, ReadOptions, WriteBatch,
+};
 
 pub(super) struct Database {
     db: DB,
@@ -135,7 +137,7 @@ impl Database {
         result
     }
 
-    fn done<T>(&self, doing: &str, result: Result<T, rocksdb::Error>) -> io::Result<T> {
+    fn done<T>(&self, doing: &str, result: Result<T, rocks::Error>) -> io::Result<T> {
         self.ended(doing, result.map_err(io::Error::other))
     }
 

@@ -9,7 +9,6 @@ use std::sync::{Arc, PoisonError};
 
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::{LogIdOptionExt, OptionalSend};
-use rocksdb::WriteBatch;
 
 use super::Appended;
 use super::clock::Moment;
@@ -18,6 +17,7 @@ use super::database::Database;
 use super::disk::Disk;
 use crate::encoding::{decode, encode};
 use crate::fail_point::fail_point;
+use crate::ground::rocks::WriteBatch;
 use crate::types::{Ballot, Body, Entry, LogId, Position, Record, Types, Vote};
 
 /// Bytes of entries that one replication request carries at most, so that it fits its time limit and

@@ -6,8 +6,6 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rocksdb::WriteBatch;
-
 use super::clock::{HostClock, SystemClock};
 use super::columns::{self, key};
 use super::database::Database;
@@ -19,6 +17,7 @@ use super::state::StateMachine;
 use crate::application::Application;
 use crate::fail_point::fail_point;
 use crate::fatal::Fatal;
+use crate::ground::rocks::WriteBatch;
 
 /// The layout of columns and rows that this version writes and reads. Raised only together with a
 /// cluster-wide switch, because an older daemon refuses what a newer one wrote.

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use futures_util::{Stream, TryStreamExt};
 use openraft::OptionalSend;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine, Snapshot};
-use rocksdb::WriteBatch;
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 
 use super::columns::{JOURNAL, STATE, key};
 use super::disk::Disk;
@@ -20,6 +18,8 @@ use crate::application::{
     Application, Applied, Column, EntryContext, EntryKind, Node, RestoreError, StoredRow,
 };
 use crate::fail_point::fail_point;
+use crate::ground::off_runtime;
+use crate::ground::rocks::WriteBatch;
 use crate::types::{
     Body, Configured, Covered, Elected, ImageMeta, LogId, Record, StoredMembership, Types,
 };
@@ -199,14 +199,14 @@ impl RaftStateMachine<Types> for StateMachine {
 
     async fn install_snapshot(&mut self, _meta: &ImageMeta, image: ImageFile) -> io::Result<()> {
         let (disk, arrived) = (self.disk.clone(), image.clone());
-        let mut rows = spawn_blocking(move || state_rows(&disk, &arrived))
+        let mut rows = off_runtime(move || state_rows(&disk, &arrived))
             .await
             .map_err(io::Error::other)??;
         // Before anything is replaced: what the application refuses must not lie here in place of what it had.
         let restored = self.application.restore(&mut rows);
         restored.map_err(|error| self.disk.damaged(error.to_string()))?;
         let disk = self.disk.clone();
-        self.applied = spawn_blocking(move || install(&disk, &image))
+        self.applied = off_runtime(move || install(&disk, &image))
             .await
             .map_err(io::Error::other)??;
         self.disk.publish(&self.applied);

@@ -3,20 +3,19 @@
 
 use crate::sabotage::Bug;
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
 
 use super::acknowledged::Acknowledged;
 use super::database::Database;
 use crate::fail_point::fail_point;
+use crate::ground::{Sender, Worker, worker};
 
 /// Called once the sync that covers a write has ended.
 pub(super) type Waiting = Box<dyn FnOnce(io::Result<()>) + Send>;
 
 pub(super) struct Wal {
     waiting: Mutex<Option<Sender<Waiting>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    worker: Mutex<Option<Worker>>,
 }
 
 impl Wal {
@@ -24,13 +23,12 @@ impl Wal {
         database: Arc<Database>,
         acknowledged: Arc<Acknowledged>,
     ) -> io::Result<Self> {
-        let (sender, receiver) = channel();
-        let thread = Builder::new()
-            .name("raft-wal".to_owned())
-            .spawn(move || run(&database, &acknowledged, &receiver))?;
+        let (sender, worker) = worker("raft-wal", move |group| {
+            sync_for(&database, &acknowledged, group);
+        })?;
         Ok(Self {
             waiting: Mutex::new(Some(sender)),
-            thread: Mutex::new(Some(thread)),
+            worker: Mutex::new(Some(worker)),
         })
     }
 
@@ -68,40 +66,38 @@ impl Wal {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let thread = self
-            .thread
+        let worker = self
+            .worker
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         // It has nothing to tell: a failed sync has tripped the fatal switch.
-        let _ = thread.map(JoinHandle::join);
+        if let Some(worker) = worker {
+            worker.join();
+        }
     }
 }
 
-fn run(database: &Database, acknowledged: &Acknowledged, waiting: &Receiver<Waiting>) {
-    while let Ok(first) = waiting.recv() {
-        let mut group = vec![first];
-        group.extend(waiting.try_iter());
-        fail_point("log.sync.before");
-        let due = acknowledged.due();
-        let synced = match Bug::LogNotSynced.is_planted() {
-            true => Ok(()),
-            false => database.sync(),
-        };
-        fail_point("log.sync.after");
-        let result = synced.and_then(|()| {
-            let noted = acknowledged.note(&due);
-            noted.inspect_err(|error| {
-                let fatal = database.fatal();
-                fatal.trip(format_args!("noting what is acknowledged failed: {error}"));
-            })
+fn sync_for(database: &Database, acknowledged: &Acknowledged, group: Vec<Waiting>) {
+    fail_point("log.sync.before");
+    let due = acknowledged.due();
+    let synced = match Bug::LogNotSynced.is_planted() {
+        true => Ok(()),
+        false => database.sync(),
+    };
+    fail_point("log.sync.after");
+    let result = synced.and_then(|()| {
+        let noted = acknowledged.note(&due);
+        noted.inspect_err(|error| {
+            let fatal = database.fatal();
+            fatal.trip(format_args!("noting what is acknowledged failed: {error}"));
+        })
+    });
+    for done in group {
+        done(match &result {
+            Ok(()) => Ok(()),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         });
-        for done in group {
-            done(match &result {
-                Ok(()) => Ok(()),
-                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
-            });
-        }
     }
 }
 

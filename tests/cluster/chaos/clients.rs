@@ -28,6 +28,8 @@ pub struct Client {
     pub random: Random,
     /// How many in a hundred requests steer.
     pub steers: u64,
+    /// Between two requests, in milliseconds, at least and at most.
+    pub pause: (u64, u64),
     pub traces: u64,
     pub number: u64,
 }
@@ -36,7 +38,8 @@ impl Client {
     pub async fn run(mut self, stop: watch::Receiver<bool>) {
         let mut known = None;
         while !*stop.borrow() {
-            let pause = self.random.between(10, 80);
+            let (least, most) = self.pause;
+            let pause = self.random.between(least, most);
             sleep(Duration::from_millis(pause)).await;
             let drawn = self.random.between(0, 99);
             match &known {

@@ -16,11 +16,11 @@ use aegis_updates_raft::application::Node as RaftNode;
 use aegis_updates_raft::network::{JOIN, ask_to_join};
 use aegis_updates_raft::pki::{Authority, Credentials, Request, fingerprint};
 use hyper::body::Bytes;
-use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use super::member::{Life, Place};
+use super::daemon::Place;
+use super::ground::{empty_dir, free_address};
+use super::member::Life;
 use super::world::{PATIENCE, Seat, World};
 use crate::support::{CLUSTER, LATE, client, wall_now};
 
@@ -138,12 +138,10 @@ impl World {
         }
     }
 
-    /// An address of its own: no outgoing connection ever takes its port while it is down.
     async fn new_host(&self) -> (NodeName, SocketAddr) {
         let number = self.number();
         let name: NodeName = format!("node-{number}").parse().unwrap();
-        let free = TcpListener::bind(format!("127.0.1.{}:0", number % 250 + 1)).await;
-        let address = free.unwrap().local_addr().unwrap();
+        let address = free_address(number).await;
         let place = usize::try_from(number).unwrap();
         self.fleet.with(|hosts| hosts.add(&name, place));
         (name, address)
@@ -161,7 +159,7 @@ impl World {
             name: name.clone(),
             id,
             address,
-            dir: TempDir::new().unwrap(),
+            dir: empty_dir(),
             credentials,
             authority,
         });

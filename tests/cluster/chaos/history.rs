@@ -105,6 +105,14 @@ impl History {
         wrong
     }
 
+    pub fn trace(&self) -> String {
+        let kept = self.kept.lock().unwrap();
+        format!(
+            "{:?} {:?} {:?} {:?}",
+            kept.placed, kept.reads, kept.writes, kept.tokens
+        )
+    }
+
     pub fn size(&self) -> usize {
         self.kept.lock().unwrap().placed.len()
     }

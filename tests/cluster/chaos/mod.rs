@@ -5,8 +5,10 @@
 mod acts;
 mod checks;
 mod clients;
+mod daemon;
 mod fleet;
 mod forming;
+mod ground;
 mod history;
 #[path = "../../simulation/world/host.rs"]
 #[allow(dead_code)] // Another net's world uses the rest.
@@ -70,8 +72,14 @@ async fn rounds() {
     }
     let mut failed = Vec::new();
     while let Some(ended) = running.join_next().await {
-        let (seed, wrong) = ended.unwrap();
-        let wrong = wrong.unwrap_or_else(|panicked| vec![panicked.to_string()]);
+        let (seed, ended) = ended.unwrap();
+        let wrong = match ended {
+            Ok(ended) => {
+                eprintln!("seed {seed}: {}", ended.told);
+                ended.wrong
+            }
+            Err(panicked) => vec![panicked.to_string()],
+        };
         if !wrong.is_empty() {
             let again = format!(
                 "again: ROUNDS=1 FROM={seed} cargo nextest run --test cluster chaos::rounds"
@@ -92,7 +100,7 @@ async fn rounds() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_calm_round_completes_its_plans() {
     let met = Arc::new(Met::default());
-    let wrong = round::run(1, Setting::calm(3), met.clone()).await;
+    let wrong = round::run(1, Setting::calm(3), met.clone()).await.wrong;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(met.of("Completed") > 0, "{met}");
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aegis_updates::base::digest::Digest;
 use aegis_updates::control::service::{Consistency, Denied, Service};
 use aegis_updates::machine::command::Command;
 use aegis_updates::machine::image;
@@ -22,7 +23,6 @@ use super::trouble::Trouble;
 use super::world::World;
 use crate::support::client;
 
-const TROUBLES_LAST: Duration = Duration::from_secs(12);
 /// The longest deadlines of a round's plans are a minute, and one may follow another.
 const RESTS_WITHIN: Duration = Duration::from_secs(240);
 /// What takes longer is told on the way.
@@ -30,8 +30,17 @@ const SLOW: Duration = Duration::from_secs(20);
 const BEAT: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Everything that is wrong with this seed.
-pub async fn run(seed: u64, setting: Setting, met: Arc<Met>) -> Vec<String> {
+pub struct Ended {
+    /// Everything that is wrong with this seed.
+    pub wrong: Vec<String>,
+    /// What came when, in a line.
+    pub told: String,
+    /// The same for the same seed where time is the seed's too.
+    #[allow(dead_code)] // Read only there.
+    pub trace: Digest,
+}
+
+pub async fn run(seed: u64, setting: Setting, met: Arc<Met>) -> Ended {
     let began = Instant::now();
     let mut random = Random::new(seed ^ 0x5eed);
     let world = World::form(seed, setting, met).await;
@@ -57,7 +66,7 @@ pub async fn run(seed: u64, setting: Setting, met: Arc<Met>) -> Vec<String> {
             busy.spawn(trouble.run());
         }
     }
-    sleep(TROUBLES_LAST).await;
+    sleep(Duration::from_millis(world.setting.troubles_ms)).await;
     let _ = stop.send(true);
     let mut wrong = Vec::new();
     while let Some(ended) = busy.join_next().await {
@@ -79,13 +88,14 @@ pub async fn run(seed: u64, setting: Setting, met: Arc<Met>) -> Vec<String> {
     beats.shutdown().await;
     let requests = world.history.size();
     end(&world).await;
-    eprintln!(
-        "seed {seed}: {} members, formed {formed:.1?}, troubles over {troubled:.1?}, at rest {rested:.1?}, \
+    let told = format!(
+        "{} members, formed {formed:.1?}, troubles over {troubled:.1?}, at rest {rested:.1?}, \
          {requests} requests, {} wrong",
         world.setting.members,
         wrong.len()
     );
-    wrong
+    let trace = world.watch.trace(&world.history);
+    Ended { wrong, told, trace }
 }
 
 fn clients(
@@ -94,11 +104,12 @@ fn clients(
     stopped: &watch::Receiver<bool>,
 ) -> JoinSet<()> {
     let mut busy = JoinSet::new();
-    for number in 0..5 {
+    for number in 0..world.setting.clients {
         let client = Client {
             world: world.clone(),
             random: random.split(),
             steers: if number == 0 { 40 } else { 3 },
+            pause: world.setting.pause_ms,
             traces: 0,
             number,
         };
@@ -191,7 +202,10 @@ async fn unrest(world: &Arc<World>) -> Option<String> {
         let nodes: Vec<_> = state.nodes.values().collect();
         return Some(format!("{left_out}: {nodes:?}"));
     }
-    let states = world.states();
+    // Nobody is let in while a node is in hand, and a plan that is left paused may keep one so.
+    let in_hand = state.nodes.values().any(|node| node.slot.is_some());
+    let mut states = world.states();
+    states.retain(|(_, state)| !in_hand || state.head.applied > 0);
     let same = |state: &Arc<State>| state.head.applied == states[0].1.head.applied;
     let apart: Vec<_> = states
         .iter()
@@ -265,6 +279,6 @@ async fn judge(world: &Arc<World>) -> Vec<String> {
 async fn end(world: &Arc<World>) {
     let seats = std::mem::take(&mut *world.seats.lock().unwrap());
     for life in seats.into_values().filter_map(|seat| seat.life) {
-        life.kill().await;
+        life.end().await;
     }
 }

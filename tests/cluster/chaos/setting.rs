@@ -21,6 +21,10 @@ pub struct Setting {
     pub grace_ms: u64,
     /// No troubles: shows that a round without faults is a plain roll.
     pub calm: bool,
+    pub troubles_ms: u64,
+    pub clients: u64,
+    /// Between two requests of a client, in milliseconds, at least and at most.
+    pub pause_ms: (u64, u64),
 }
 
 impl Setting {
@@ -31,6 +35,9 @@ impl Setting {
             strategy: strategy(random, members),
             grace_ms: 5_000,
             calm: false,
+            troubles_ms: 12_000,
+            clients: 5,
+            pause_ms: (10, 80),
         }
     }
 
@@ -41,6 +48,7 @@ impl Setting {
             strategy: strategy(&mut random, members),
             grace_ms: 20_000,
             calm: true,
+            ..Self::draw(&mut random)
         }
     }
 }

@@ -13,6 +13,7 @@ use aegis_updates::machine::state::Reply;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::ground;
 use super::member::Life;
 use super::random::Random;
 use super::weather::Rough;
@@ -110,7 +111,7 @@ impl Trouble {
     async fn freeze(&mut self) {
         let Some(name) = self.victim() else { return };
         self.with_life(&name, Life::freeze);
-        self.world.met.count("freeze");
+        self.world.met.count(ground::STILL);
         // Now and then longer than a begin's lease.
         let (least, most) = match self.random.percent(25) {
             true => (4_200, 7_000),

@@ -20,6 +20,7 @@ use aegis_updates_raft::application::{
 use super::checks::quorum::Silences;
 use super::checks::{ended, i14};
 use super::fleet::Fleet;
+use super::history::History;
 use super::met::Met;
 
 /// A digest is over the whole state; every so many entries it is made.
@@ -38,6 +39,8 @@ pub struct Watch {
     known: Mutex<Known>,
     fleet: Arc<Fleet>,
     met: Arc<Met>,
+    /// Who applied what, when.
+    trace: Mutex<Vec<(MemberId, u64, u64)>>,
 }
 
 #[derive(Default)]
@@ -79,6 +82,7 @@ impl Watch {
             known: Mutex::default(),
             fleet,
             met,
+            trace: Mutex::default(),
         }
     }
 
@@ -90,7 +94,16 @@ impl Watch {
         std::mem::take(&mut self.known.lock().unwrap().wrong)
     }
 
+    /// Of all that happened: who applied what at which time, what came of it, and what clients were told when.
+    pub fn trace(&self, history: &History) -> Digest {
+        let applied = self.trace.lock().unwrap();
+        let known = self.known.lock().unwrap();
+        let all = format!("{applied:?} {:?} {}", known.digests, history.trace());
+        Digest::of(all.as_bytes())
+    }
+
     fn applied(&self, me: MemberId, index: u64, state: &State, facts: &[Record]) {
+        self.trace.lock().unwrap().push((me, index, now_ms()));
         if index.is_multiple_of(DIGEST_EVERY) {
             self.compare(me, state);
         }

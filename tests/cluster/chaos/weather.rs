@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aegis_updates_raft::network::{Faults, Kind, Verdict};
 
+use super::ground;
 use super::met::Met;
 use super::random::Random;
 
@@ -46,13 +47,17 @@ impl Weather {
         }
     }
 
-    pub fn cut(&self, ways: impl IntoIterator<Item = (u64, u64)>, refuses: bool) {
+    pub fn cut(&self, ways: BTreeSet<(u64, u64)>, refuses: bool) {
+        if !refuses && ground::cut(&ways) {
+            return;
+        }
         let mut sky = self.sky.lock().unwrap();
         sky.cuts.extend(ways);
         sky.refuses = refuses;
     }
 
     pub fn heal(&self) {
+        ground::heal();
         self.sky.lock().unwrap().cuts.clear();
     }
 

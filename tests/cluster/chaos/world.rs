@@ -15,10 +15,11 @@ use aegis_updates::machine::state::State;
 use aegis_updates_raft::pki::Authority;
 use tokio::time::timeout;
 
+use super::daemon::Place;
 use super::fleet::Fleet;
 use super::history::History;
 use super::host::{Behaviour, Release, Shelf};
-use super::member::{Life, Place};
+use super::member::Life;
 use super::met::Met;
 use super::random::Random;
 use super::setting::Setting;

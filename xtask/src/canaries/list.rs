@@ -37,12 +37,20 @@ const POINTS: &[Net] = &[Net::Test {
     test: "fail_points::rolls::a_daemon_dies_at_each_label_of_a_roll",
     variables: &[("LABELS", "state.before")],
 }];
-/// Needs root: a page cache outlives any process, so only a file system that is shut down shows it.
-const POWER: &[Net] = &[Net::Test {
-    executable: "sweeps",
-    test: "power::what_was_acknowledged_survives_power_cuts",
-    variables: &[("CUTS", "10")],
-}];
+/// The second needs root: a page cache outlives any process, so only a file system that is shut down shows it on a
+/// real disk.
+const POWER: &[Net] = &[
+    Net::Test {
+        executable: "replay",
+        test: "seeds",
+        variables: &[("SEEDS", "40")],
+    },
+    Net::Test {
+        executable: "sweeps",
+        test: "power::what_was_acknowledged_survives_power_cuts",
+        variables: &[("CUTS", "10")],
+    },
+];
 const ORDER: &[Net] = &[Net::Test {
     executable: "sweeps",
     test: "order::a_swap_is_durable_before_the_database_is_stopped",

@@ -6,6 +6,16 @@ pub struct Net {
     pub test: &'static str,
     /// What a sweep is told, so that it leaves nothing out; `--seeds` and `--rounds` tell the others.
     pub variables: &'static [(&'static str, &'static str)],
+    pub built: Built,
+}
+
+/// How a net's executable is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Built {
+    /// With all others.
+    Together,
+    /// Apart, with other flags: what it runs can be replayed.
+    Replayed,
 }
 
 const ALL_LABELS: &[(&str, &str)] = &[("LABELS", "all")];
@@ -15,6 +25,10 @@ const ALL_CALLS: &[(&str, &str)] = &[("SYSCALLS", "all")];
 
 pub const NETS: &[Net] = &[
     net("simulation", "simulation", "seeds", &[]),
+    Net {
+        built: Built::Replayed,
+        ..net("replay", "replay", "seeds", &[("SEEDS", "500")])
+    },
     net("cluster-chaos", "cluster", "chaos::rounds", &[]),
     net("daemons", "daemons", "rounds::rounds", &[]),
     net(
@@ -146,5 +160,6 @@ const fn net(
         executable,
         test,
         variables,
+        built: Built::Together,
     }
 }

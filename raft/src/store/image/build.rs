@@ -4,12 +4,9 @@ use std::fs::{self, File};
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::thread;
 
 use openraft::storage::{RaftSnapshotBuilder, Snapshot};
-use rocksdb::{IteratorMode, WriteBatch};
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
 
 use super::super::columns::{JOURNAL, META, STATE, key};
 use super::super::disk::Disk;
@@ -18,6 +15,8 @@ use super::format::Writer;
 use super::{ImageFile, Pointer, file_name, remove_older, sync_directory};
 use crate::encoding::decode;
 use crate::fail_point::fail_point;
+use crate::ground::rocks::{IteratorMode, WriteBatch};
+use crate::ground::{apart, off_runtime};
 use crate::types::{Elected, Types};
 
 type Built = Snapshot<Elected, u64, crate::application::Node, ImageFile>;
@@ -34,17 +33,15 @@ impl Builder {
         let (taken_sender, taken) = oneshot::channel();
         let (sender, result) = oneshot::channel();
         let worker = disk.clone();
-        let spawned = thread::Builder::new()
-            .name("raft-image".to_owned())
-            .spawn(move || {
-                let built = build(&worker, taken_sender);
-                // Before the answer, so that nobody who has it finds the database still in use here.
-                drop(worker);
-                // openraft dropped the builder: the file is swept at the next open.
-                let _ = sender.send(built);
-            });
+        let spawned = apart("raft-image", move || {
+            let built = build(&worker, taken_sender);
+            // Before the answer, so that nobody who has it finds the database still in use here.
+            drop(worker);
+            // openraft dropped the builder: the file is swept at the next open.
+            let _ = sender.send(built);
+        });
         match spawned {
-            Ok(_) => {
+            Ok(()) => {
                 // An error means that the thread failed before it took the view; `result` says how.
                 let _ = taken.await;
                 Self {
@@ -74,7 +71,7 @@ impl RaftSnapshotBuilder<Types> for Builder {
             .await
             .map_err(|_| ended())??;
         let disk = self.disk.clone();
-        let pointer = spawn_blocking(move || adopt(&disk, pointer))
+        let pointer = off_runtime(move || adopt(&disk, pointer))
             .await
             .map_err(io::Error::other)??;
         Ok(Snapshot {

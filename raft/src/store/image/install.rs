@@ -6,8 +6,6 @@ use std::io;
 use std::iter;
 use std::sync::PoisonError;
 
-use rocksdb::WriteBatch;
-
 use super::super::columns::{AFTER_ALL, JOURNAL, STATE, key};
 use super::super::disk::Disk;
 use super::super::state::AppliedRow;
@@ -15,6 +13,7 @@ use super::format::Reader;
 use super::{ImageFile, Pointer, file_name, remove_older, sync_directory, verify};
 use crate::application::{RestoreError, StoredRow};
 use crate::fail_point::fail_point;
+use crate::ground::rocks::WriteBatch;
 
 /// Rows are written in batches of about this size: small against the memory that a member may use.
 const BATCH_BYTES: usize = 1 << 20;

@@ -72,7 +72,7 @@ pub(super) fn sweep(disk: &Disk) -> io::Result<()> {
             file = pointer.file,
             "the image on disk is damaged or missing; a new one will be built"
         );
-        let mut batch = rocksdb::WriteBatch::default();
+        let mut batch = crate::ground::rocks::WriteBatch::default();
         disk.database
             .delete_meta(&mut batch, super::columns::key::IMAGE)?;
         disk.database.write(batch)?;

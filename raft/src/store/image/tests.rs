@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::stream;
 use openraft::RaftSnapshotBuilder;
 use openraft::storage::RaftStateMachine;
-use rocksdb::WriteBatch;
 use tempfile::TempDir;
 
 use super::{Chunk, ImageFile, Pointer, ReceiveError, file_name, format};
@@ -14,6 +13,7 @@ use crate::application::{
     Application, Applied, Column, EntryContext, Payload, RestoreError, Row, StoredRow,
 };
 use crate::fatal::Fatal;
+use crate::ground::rocks::WriteBatch;
 use crate::store::columns::{AFTER_ALL, JOURNAL, STATE, key};
 use crate::store::state::AppliedRow;
 use crate::store::{Identity, Presence, StateMachine, Store};
