@@ -22,7 +22,7 @@ use aegis_updates_raft::fatal::Fatal;
 use aegis_updates_raft::member::{self, ImagePolicy, Member, Peers};
 use aegis_updates_raft::network::{Faults, JOIN, Kind, Verdict, ask_to_join};
 use aegis_updates_raft::pki::{Authority, Credentials, Request, fingerprint};
-use aegis_updates_raft::store::{self, Presence, Store, SystemClock};
+use aegis_updates_raft::store::{self, Presence, Store};
 use hyper::body::Bytes;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
