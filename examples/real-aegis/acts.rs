@@ -44,14 +44,19 @@ pub async fn play(cluster: &mut Cluster, new: &Release) -> Result<Vec<Act>, Erro
 /// The roll that everything is about.
 async fn roll(cluster: &mut Cluster, new: &Release) -> Result<Act, Error> {
     let before = cluster.installed.clone();
-    let expected = Expected {
-        writes_min: WRITES_MIN,
-        ..expected(cluster, new, &before, "Completed")
-    };
+    let expected = expected_roll(cluster, new, &before);
     let title = format!("a roll {} → {}", before.version, new.version);
     let act = run(cluster, "a", title, new, expected, &[]).await?;
     cluster.installed = new.clone();
     Ok(act)
+}
+
+/// Every node taken once, under traffic that means something.
+pub fn expected_roll(cluster: &Cluster, release: &Release, before: &Release) -> Expected {
+    Expected {
+        writes_min: WRITES_MIN,
+        ..expected(cluster, release, before, "Completed")
+    }
 }
 
 /// What is no program for this host never gets beyond staging; no process changes.
@@ -144,9 +149,10 @@ async fn run(
         plan["strategy"]["deadlines"][deadline] = json!(value);
     }
     let script = Script {
-        name,
+        name: name.to_owned(),
         title,
         order: Order::Roll(plan),
+        quiet: false,
     };
     let front = Haproxy::start(cluster)?;
     let mut scene = Scene::begin_behind(Box::new(front), cluster, script).await?;

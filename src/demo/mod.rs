@@ -48,6 +48,8 @@ pub mod check;
 
 pub mod cluster;
 
+pub mod rest;
+
 pub mod live;
 
 pub mod acts;

@@ -1,7 +1,6 @@
 //! One round from its first request to its last: traffic, plan, trouble, rest, the way back, and the record of
 //! it all.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aegis_updates::base::ids::PlanId;
@@ -10,7 +9,7 @@ use aegis_updates::demo::install::Install;
 use aegis_updates::demo::journal::Journal;
 use aegis_updates::demo::load::{self, Load};
 use aegis_updates::demo::observer::Observer;
-use aegis_updates::demo::record::Health;
+use aegis_updates::demo::rest;
 use aegis_updates::demo::sampler::Sampler;
 use aegis_updates::demo::scene::{CONNECTIONS, RATE_PER_S};
 use aegis_updates::demo::tape::{Fault, Line, Plan, Rest, Tape};
@@ -213,7 +212,8 @@ async fn come_to_rest(ground: &mut Ground, watchers: &mut Watchers, plan: PlanId
         }
         sleep(LAP).await;
     }
-    let (at_ms, ready) = settled(ground, &watchers.observer).await;
+    let seen = || watchers.observer.record();
+    let (at_ms, ready) = rest::settled(&ground.cluster, seen, PATIENCE).await;
     let path = format!("/plans/{plan}");
     let view = ground.api().get(&path, PATIENCE).await.unwrap_or_default();
     let view = &view["plan"];
@@ -226,25 +226,5 @@ async fn come_to_rest(ground: &mut Ground, watchers: &mut Watchers, plan: PlanId
         mixed: view["mixed"].as_bool().unwrap_or_default(),
         next: view["next"].as_array().map_or(0, Vec::len),
         ready,
-    }
-}
-
-/// Waits until every host lets traffic in to a database that was just seen healthy; the moment at which that
-/// held, or patience had ended.
-async fn settled(ground: &Ground, observer: &Observer) -> (u64, BTreeMap<String, bool>) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let ready = evidence::ready(ground).await;
-        let at_ms = ground.cluster.tools.clock.now_ms();
-        let record = observer.record();
-        let healthy = |name: &String| {
-            let health = record.health_at(name, at_ms);
-            matches!(health, Some(Health::Healthy { .. }))
-        };
-        let well = ready.iter().all(|(name, ready)| *ready && healthy(name));
-        if well || Instant::now() >= end {
-            return (at_ms, ready);
-        }
-        sleep(LAP).await;
     }
 }
