@@ -8,13 +8,13 @@ use aegis_updates::demo::act::{self, Act, Expected, Failures};
 use aegis_updates::demo::acts::{self, body};
 use aegis_updates::demo::cluster::Cluster;
 use aegis_updates::demo::error::Error;
+use aegis_updates::demo::haproxy::Haproxy;
 use aegis_updates::demo::releases::Release;
 use aegis_updates::demo::scene::{Order, Scene, Script};
 use aegis_updates::plans::strategy::OnNodeFailure;
 use serde_json::json;
 
 use crate::files;
-use crate::haproxy::Haproxy;
 
 /// Of the roll that counts.
 const WRITES_MIN: usize = 1_000;
@@ -154,7 +154,7 @@ async fn run(
         order: Order::Roll(plan),
         quiet: false,
     };
-    let front = Haproxy::start(cluster)?;
+    let front = Haproxy::start(cluster, crate::AGENT_EVERY)?;
     let mut scene = Scene::begin_behind(Box::new(front), cluster, script).await?;
     let status = scene.until_ended(cluster).await?;
     scene.end(cluster, status, expected).await

@@ -4,7 +4,6 @@
 
 mod acts;
 mod files;
-mod haproxy;
 mod rounds;
 
 use std::path::PathBuf;
@@ -52,6 +51,9 @@ const TIMINGS: Timings = Timings {
     soak: Millis::seconds(2),
     ..Timings::DEMO
 };
+
+/// About the slowest look of a balancer that the product's default `drain_grace` covers.
+pub const AGENT_EVERY: Millis = Millis::seconds(5);
 
 #[tokio::main]
 async fn main() -> ExitCode {

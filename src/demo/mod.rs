@@ -50,6 +50,8 @@ pub mod cluster;
 
 pub mod rest;
 
+pub mod haproxy;
+
 pub mod live;
 
 pub mod acts;

@@ -7,6 +7,7 @@ use aegis_updates::base::ids::PlanId;
 use aegis_updates::demo::act::{self, Act};
 use aegis_updates::demo::cluster::Cluster;
 use aegis_updates::demo::error::Error;
+use aegis_updates::demo::haproxy::Haproxy;
 use aegis_updates::demo::install::Install;
 use aegis_updates::demo::releases::Release;
 use aegis_updates::demo::rest::settled;
@@ -19,7 +20,6 @@ use tokio::time::{Instant, sleep};
 
 use super::script::Kill;
 use crate::acts;
-use crate::haproxy::Haproxy;
 
 /// Of a host to let traffic in again, and of a killed daemon's successor.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -60,7 +60,7 @@ pub async fn travel(cluster: &mut Cluster, leg: Leg<'_>) -> Result<Travelled, Er
         order: leg.order,
         quiet: true,
     };
-    let front = Haproxy::start(cluster)?;
+    let front = Haproxy::start(cluster, crate::AGENT_EVERY)?;
     let mut scene = Scene::begin_behind(Box::new(front), cluster, script).await?;
     let plan = scene.plan;
     let sampler = Sampler::start(cluster.api.clone(), plan.to_string(), clock);

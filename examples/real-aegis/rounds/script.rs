@@ -37,18 +37,18 @@ impl Script {
         let turn = number / 2;
         let kill = Step::ALL.get(turn % Step::ALL.len()).map(|step| Kill {
             // What goes back by rollback needs no staging.
-            on_way_back: (turn / 2) % 2 == 1 && *step != Step::Staging,
+            on_way_back: !(turn / 2).is_multiple_of(2) && *step != Step::Staging,
             step: *step,
             // All are staged at once.
             passed: match step {
                 Step::Staging => 0,
                 _ => turn % 3,
             },
-            after_successor: (turn / 3) % 2 == 0,
+            after_successor: (turn / 3).is_multiple_of(2),
         });
         Self {
             number,
-            back: if turn % 2 == 0 {
+            back: if turn.is_multiple_of(2) {
                 Back::Rollback
             } else {
                 Back::Forward

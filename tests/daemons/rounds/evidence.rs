@@ -19,7 +19,7 @@ pub async fn gather(
     let more = async || watchers.load.sent() > sent + 50;
     wait_until(PATIENCE, "the load went on", more).await;
     let log = watchers.load.finish().await;
-    drop(watchers.balancer);
+    drop(watchers.front);
     let back = read_back(&log.acknowledged, &ground.cluster.databases()).await;
     let traffic = Traffic::of(&log, &back);
     let mut journal = watchers.journal;

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use aegis_updates::base::duration::Millis;
 use aegis_updates::base::ids::PlanId;
 use aegis_updates::demo::balancer::Balancer;
+use aegis_updates::demo::front::Front;
+use aegis_updates::demo::haproxy::Haproxy;
 use aegis_updates::demo::install::Install;
 use aegis_updates::demo::journal::Journal;
 use aegis_updates::demo::load::{self, Load};
@@ -27,10 +30,12 @@ use crate::support::wait::wait_until;
 /// A plan that has not come to rest by then is said to be moving still.
 pub const REST_WITHIN: Duration = Duration::from_secs(150);
 const LAP: Duration = Duration::from_millis(60);
+/// Well within the rounds' `drain_grace`.
+const AGENT_EVERY: Millis = Millis(250);
 
 /// Everything that looks on while a round is played.
 pub struct Watchers {
-    pub balancer: Balancer,
+    pub front: Box<dyn Front>,
     pub load: Load,
     pub observer: Observer,
     pub install: Install,
@@ -108,13 +113,11 @@ impl Watchers {
         let paths = cluster.hosts.iter();
         let paths = paths.map(|host| (host.name.clone(), host.install_path()));
         let install = Install::start(paths.collect(), clock).unwrap();
-        let backends = cluster.hosts.iter().map(|host| host.backend()).collect();
-        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let balancer = Balancer::start(any, backends, clock).await.unwrap();
-        let all = async || balancer.in_rotation().len() == cluster.hosts.len();
+        let front = front(ground, script).await;
+        let all = async || front.in_rotation().len() == cluster.hosts.len();
         wait_until(PATIENCE, "every database is in rotation", all).await;
         let plan = load::Plan {
-            balancer: balancer.address(),
+            balancer: front.address(),
             connections: CONNECTIONS,
             rate_per_s: RATE_PER_S,
             prefix: format!("round-{}", script.seed),
@@ -126,7 +129,7 @@ impl Watchers {
         Self {
             begin: journal.records.len(),
             from_ms: clock.now_ms(),
-            balancer,
+            front,
             load,
             observer,
             install,
@@ -140,6 +143,17 @@ impl Watchers {
         let records = self.journal.records[self.begin..].iter();
         records.map(|record| record.fact.clone()).collect()
     }
+}
+
+async fn front(ground: &Ground, script: &Script) -> Box<dyn Front> {
+    let cluster = &ground.cluster;
+    if script.haproxy {
+        return Box::new(Haproxy::start(cluster, AGENT_EVERY).unwrap());
+    }
+    let backends = cluster.hosts.iter().map(|host| host.backend()).collect();
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let balancer = Balancer::start(any, backends, cluster.tools.clock);
+    Box::new(balancer.await.unwrap())
 }
 
 /// Waits for the step and strikes; `None`: the plan ended before.
