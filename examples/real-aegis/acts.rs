@@ -9,6 +9,7 @@ use aegis_updates::demo::acts::{self, body};
 use aegis_updates::demo::cluster::Cluster;
 use aegis_updates::demo::error::Error;
 use aegis_updates::demo::haproxy::Haproxy;
+use aegis_updates::demo::load::WRITE_EVERY;
 use aegis_updates::demo::releases::Release;
 use aegis_updates::demo::scene::{Order, Scene, Script};
 use aegis_updates::plans::strategy::OnNodeFailure;
@@ -153,6 +154,7 @@ async fn run(
         title,
         order: Order::Roll(plan),
         quiet: false,
+        write_every: WRITE_EVERY,
     };
     let front = Haproxy::start(cluster, crate::AGENT_EVERY)?;
     let mut scene = Scene::begin_behind(Box::new(front), cluster, script).await?;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::act::{self, Act, Expected};
 use super::cluster::Cluster;
 use super::error::Error;
+use super::load::WRITE_EVERY;
 use super::passes::StepFact;
 use super::releases::{Recipe, Release};
 use super::scene::{CONNECTIONS, Order, RATE_MIN_PER_S, Scene, Script};
@@ -41,6 +42,7 @@ pub async fn roll(cluster: &mut Cluster, recipe: &Recipe) -> Result<Played, Erro
         title: format!("a roll {} → {}", before.version, release.version),
         order: Order::Roll(body(cluster, &release, &url, OnNodeFailure::default())),
         quiet: false,
+        write_every: WRITE_EVERY,
     };
     let mut scene = Scene::begin(cluster, script).await?;
     let plan = scene.plan;
@@ -73,6 +75,7 @@ pub async fn bad_second(cluster: &mut Cluster) -> Result<Played, Error> {
         ),
         order: Order::Roll(body(cluster, &release, &url, OnNodeFailure::RollbackAll)),
         quiet: false,
+        write_every: WRITE_EVERY,
     };
     let mut scene = Scene::begin(cluster, script).await?;
     let plan = scene.plan;
@@ -102,6 +105,7 @@ pub async fn leader_killed(cluster: &mut Cluster) -> Result<Played, Error> {
         ),
         order: Order::Roll(body(cluster, &release, &url, OnNodeFailure::default())),
         quiet: false,
+        write_every: WRITE_EVERY,
     };
     let mut scene = Scene::begin(cluster, script).await?;
     let plan = scene.plan;
@@ -141,6 +145,7 @@ pub async fn taken_back(cluster: &mut Cluster, roll: &Played) -> Result<Played, 
         ),
         order: Order::Rollback(roll.plan),
         quiet: false,
+        write_every: WRITE_EVERY,
     };
     let mut scene = Scene::begin(cluster, script).await?;
     let plan = scene.plan;

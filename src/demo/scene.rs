@@ -45,6 +45,7 @@ pub struct Script {
     pub title: String,
     pub order: Order,
     pub quiet: bool,
+    pub write_every: u64,
 }
 
 /// How the plan comes to be.
@@ -107,6 +108,7 @@ impl Scene {
                 balancer: front.address(),
                 connections: CONNECTIONS,
                 rate_per_s: RATE_PER_S,
+                write_every: script.write_every,
                 prefix: format!("act-{}", script.name),
             },
             clock,

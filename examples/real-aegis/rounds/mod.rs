@@ -2,6 +2,7 @@
 //! round; then what the database itself loses without the product's care. A line for each round, and one in
 //! the form of the nets.
 
+mod forget;
 mod leg;
 mod own_loss;
 mod script;
@@ -40,11 +41,11 @@ struct Tally {
     lost: usize,
 }
 
-/// One cluster, and everything that its databases acknowledged.
+/// One cluster, and what its databases keep of what they acknowledged, to the end.
 #[derive(Debug)]
 struct Ground {
     cluster: Cluster,
-    acknowledged: Vec<Acknowledged>,
+    kept: Vec<Acknowledged>,
 }
 
 /// True when nothing was violated.
@@ -63,7 +64,7 @@ pub async fn play(
             Some(ground) => ground,
             None => Ground {
                 cluster: Cluster::form_with(tools.clone(), old).await?,
-                acknowledged: Vec::new(),
+                kept: Vec::new(),
             },
         };
         let bad = round(&mut ground, Script::of(number), (old, new), &mut tally).await;
@@ -165,8 +166,7 @@ async fn forth_and_back(
     let forth = travel(&mut ground.cluster, leg).await?;
     told.rolls += usize::from(forth.act.status == "Completed");
     let plan = forth.plan;
-    let taken = told.take_in(forth, format!("→ {}", new.version));
-    ground.acknowledged.extend(taken.clone());
+    let mut taken = told.take_in(forth, format!("→ {}", new.version));
     if !told.bad.is_empty() {
         return Ok(());
     }
@@ -182,10 +182,14 @@ async fn forth_and_back(
     let back = travel(&mut ground.cluster, leg).await?;
     told.backs += usize::from(back.act.status == "Completed");
     let how = format!("→ {} {}", old.version, script.back);
-    ground.acknowledged.extend(told.take_in(back, how));
+    let taken_back = told.take_in(back, how);
     // Written under the new release, or carried over by it, and now read from the old one.
     let again = read_back(&taken, &ground.cluster.databases()).await;
     told.lose("after the way back", &again.lost);
+    taken.extend(taken_back);
+    ground
+        .kept
+        .extend(forget::all_but_some(taken, &ground.cluster.databases()).await?);
     Ok(())
 }
 
@@ -196,11 +200,11 @@ async fn by_plan(cluster: &Cluster, to: &Release) -> Result<Order, Error> {
     Ok(Order::Roll(plan))
 }
 
-/// Every write of all rounds once more, each from the node that took it.
+/// What was kept of all rounds once more, each from the node that took it.
 async fn last_words(ground: &Ground, tally: &mut Tally) -> Vec<String> {
-    let back = read_back(&ground.acknowledged, &ground.cluster.databases()).await;
+    let back = read_back(&ground.kept, &ground.cluster.databases()).await;
     say(&format!(
-        "read again: {} acknowledged writes of all rounds, each from the node that took it, {} lost",
+        "read again: {} writes kept since their rounds, each from the node that took it, {} lost",
         back.checked,
         back.lost.len()
     ));

@@ -120,6 +120,7 @@ impl Watchers {
             balancer: front.address(),
             connections: CONNECTIONS,
             rate_per_s: RATE_PER_S,
+            write_every: load::WRITE_EVERY,
             prefix: format!("round-{}", script.seed),
         };
         let load = Load::start(&plan, clock);
