@@ -67,7 +67,7 @@ pub async fn travel(cluster: &mut Cluster, leg: Leg<'_>) -> Result<Travelled, Er
     };
     let front = Haproxy::start(cluster, crate::AGENT_EVERY)?;
     let mut scene = Scene::begin_behind(Box::new(front), cluster, script).await?;
-    let plan = scene.plan;
+    let (plan, known) = (scene.plan, scene.journal.records.len());
     let sampler = Sampler::start(cluster.api.clone(), plan.to_string(), clock);
     let fault = match leg.kill {
         Some(kill) => strike(cluster, &mut scene, kill).await?,
@@ -90,7 +90,13 @@ pub async fn travel(cluster: &mut Cluster, leg: Leg<'_>) -> Result<Travelled, Er
     scene.follow().await?;
     let records = scene.journal.records.clone();
     let mut expected = acts::expected_roll(cluster, leg.to, &before);
-    if leg.kill.is_some() || leader_fell(&records, plan, cluster.hosts.len()) {
+    if leg.kill.is_some()
+        || leader_fell(
+            records.get(known..).unwrap_or_default(),
+            plan,
+            cluster.hosts.len(),
+        )
+    {
         expected.order = act::Order::NoneWhileLeading;
     }
     if status == "Completed" {
@@ -131,10 +137,6 @@ fn violations(act: &Act, tape: &Tape) -> Vec<String> {
 /// Somebody else led before the leader's own node was due: on a busy machine elections come by themselves,
 /// and the order follows whoever leads.
 fn leader_fell(records: &[Record], plan: PlanId, nodes: usize) -> bool {
-    let begin = records.iter().position(
-        |record| matches!(&record.fact, Fact::PlanStatus { plan: of, .. } if *of == plan),
-    );
-    let records = records.get(begin.unwrap_or_default()..).unwrap_or_default();
     let done = |record: &&Record| matches!(&record.fact, Fact::NodeStatus { plan: of, to, .. } if *of == plan && to == "Updated");
     let last_due = records.iter().filter(done).nth(nodes.saturating_sub(2));
     let opened = |record: &&Record| matches!(record.fact, Fact::TermOpened { .. });
