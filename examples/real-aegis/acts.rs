@@ -8,13 +8,14 @@ use aegis_updates::demo::act::{self, Act, Expected, Failures};
 use aegis_updates::demo::acts::{self, body};
 use aegis_updates::demo::cluster::Cluster;
 use aegis_updates::demo::error::Error;
+use aegis_updates::demo::haproxy::Haproxy;
+use aegis_updates::demo::load::WRITE_EVERY;
 use aegis_updates::demo::releases::Release;
 use aegis_updates::demo::scene::{Order, Scene, Script};
 use aegis_updates::plans::strategy::OnNodeFailure;
 use serde_json::json;
 
 use crate::files;
-use crate::haproxy::Haproxy;
 
 /// Of the roll that counts.
 const WRITES_MIN: usize = 1_000;
@@ -44,14 +45,19 @@ pub async fn play(cluster: &mut Cluster, new: &Release) -> Result<Vec<Act>, Erro
 /// The roll that everything is about.
 async fn roll(cluster: &mut Cluster, new: &Release) -> Result<Act, Error> {
     let before = cluster.installed.clone();
-    let expected = Expected {
-        writes_min: WRITES_MIN,
-        ..expected(cluster, new, &before, "Completed")
-    };
+    let expected = expected_roll(cluster, new, &before);
     let title = format!("a roll {} → {}", before.version, new.version);
     let act = run(cluster, "a", title, new, expected, &[]).await?;
     cluster.installed = new.clone();
     Ok(act)
+}
+
+/// Every node taken once, under traffic that means something.
+pub fn expected_roll(cluster: &Cluster, release: &Release, before: &Release) -> Expected {
+    Expected {
+        writes_min: WRITES_MIN,
+        ..expected(cluster, release, before, "Completed")
+    }
 }
 
 /// What is no program for this host never gets beyond staging; no process changes.
@@ -144,11 +150,13 @@ async fn run(
         plan["strategy"]["deadlines"][deadline] = json!(value);
     }
     let script = Script {
-        name,
+        name: name.to_owned(),
         title,
         order: Order::Roll(plan),
+        quiet: false,
+        write_every: WRITE_EVERY,
     };
-    let front = Haproxy::start(cluster)?;
+    let front = Haproxy::start(cluster, crate::AGENT_EVERY)?;
     let mut scene = Scene::begin_behind(Box::new(front), cluster, script).await?;
     let status = scene.until_ended(cluster).await?;
     scene.end(cluster, status, expected).await

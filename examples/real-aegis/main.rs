@@ -4,13 +4,12 @@
 
 mod acts;
 mod files;
-mod haproxy;
+mod rounds;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aegis_updates::base::duration::Millis;
-use aegis_updates::demo::act::Act;
 use aegis_updates::demo::clock::Clock;
 use aegis_updates::demo::cluster::{Cluster, Tools};
 use aegis_updates::demo::error::Error;
@@ -34,6 +33,12 @@ struct Options {
     /// Leave the directory with configurations, logs and data behind
     #[arg(long)]
     keep: bool,
+    /// Instead of the acts, as many rounds forth and back, the leader's daemon killed in every second one
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Number of the first round
+    #[arg(long, default_value_t = 0, requires = "rounds")]
+    from: usize,
 }
 
 /// The waits for balancers are the product's defaults, which HAProxy's defaults ask for; the real
@@ -47,6 +52,9 @@ const TIMINGS: Timings = Timings {
     ..Timings::DEMO
 };
 
+/// About the slowest look of a balancer that the product's default `drain_grace` covers.
+pub const AGENT_EVERY: Millis = Millis::seconds(5);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let ended = tokio::select! {
@@ -54,15 +62,8 @@ async fn main() -> ExitCode {
         _ = tokio::signal::ctrl_c() => Err(Error("stopped by Ctrl-C".to_owned())),
     };
     match ended {
-        Ok(acts) => {
-            say("");
-            say(report::render(&acts).trim_end());
-            if report::is_as_it_should_be(&acts) {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             say(&format!("the run could not go on: {error}"));
             ExitCode::FAILURE
@@ -70,7 +71,8 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn play(options: Options) -> Result<Vec<Act>, Error> {
+/// True when everything was as it should be.
+async fn play(options: Options) -> Result<bool, Error> {
     for (name, release) in [("old", &options.old), ("new", &options.new)] {
         say(&format!(
             "{name}: aegis-server {}, SHA-256 {}",
@@ -86,12 +88,19 @@ async fn play(options: Options) -> Result<Vec<Act>, Error> {
         clock: Clock::start(),
         environment: Vec::new(),
     };
+    if let Some(count) = options.rounds {
+        let releases = (&options.old, &options.new);
+        return rounds::play(&tools, releases, (options.from, count), options.keep).await;
+    }
     let mut cluster = Cluster::form_with(tools, &options.old).await?;
     let acts = acts::play(&mut cluster, &options.new).await;
     if acts.is_err() || options.keep {
         say(&format!("kept: {}", cluster.keep().display()));
     }
-    acts
+    let acts = acts?;
+    say("");
+    say(report::render(&acts).trim_end());
+    Ok(report::is_as_it_should_be(&acts))
 }
 
 fn release(text: &str) -> Result<Release, String> {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::act::{self, Act, Expected};
 use super::cluster::Cluster;
 use super::error::Error;
+use super::load::WRITE_EVERY;
 use super::passes::StepFact;
 use super::releases::{Recipe, Release};
 use super::scene::{CONNECTIONS, Order, RATE_MIN_PER_S, Scene, Script};
@@ -37,9 +38,11 @@ pub async fn roll(cluster: &mut Cluster, recipe: &Recipe) -> Result<Played, Erro
     let before = cluster.installed.clone();
     let (release, url) = cluster.publish(recipe, &file_name(recipe)).await?;
     let script = Script {
-        name: "a",
+        name: "a".to_owned(),
         title: format!("a roll {} → {}", before.version, release.version),
         order: Order::Roll(body(cluster, &release, &url, OnNodeFailure::default())),
+        quiet: false,
+        write_every: WRITE_EVERY,
     };
     let mut scene = Scene::begin(cluster, script).await?;
     let plan = scene.plan;
@@ -65,12 +68,14 @@ pub async fn bad_second(cluster: &mut Cluster) -> Result<Played, Error> {
     };
     let (release, url) = cluster.publish(&recipe, &file_name(&recipe)).await?;
     let script = Script {
-        name: "b",
+        name: "b".to_owned(),
         title: format!(
             "{} never becomes healthy on {second}, the second node; rollback_all",
             release.version
         ),
         order: Order::Roll(body(cluster, &release, &url, OnNodeFailure::RollbackAll)),
+        quiet: false,
+        write_every: WRITE_EVERY,
     };
     let mut scene = Scene::begin(cluster, script).await?;
     let plan = scene.plan;
@@ -93,12 +98,14 @@ pub async fn leader_killed(cluster: &mut Cluster) -> Result<Played, Error> {
     let recipe = Recipe::sound("1.3.0");
     let (release, url) = cluster.publish(&recipe, &file_name(&recipe)).await?;
     let script = Script {
-        name: "c",
+        name: "c".to_owned(),
         title: format!(
             "a roll {} → {} in which the leader's daemon is killed while a node is down",
             before.version, release.version
         ),
         order: Order::Roll(body(cluster, &release, &url, OnNodeFailure::default())),
+        quiet: false,
+        write_every: WRITE_EVERY,
     };
     let mut scene = Scene::begin(cluster, script).await?;
     let plan = scene.plan;
@@ -131,12 +138,14 @@ pub async fn taken_back(cluster: &mut Cluster, roll: &Played) -> Result<Played, 
     let (before, release) = (cluster.installed.clone(), roll.before.clone());
     cluster.stop_origin().await;
     let script = Script {
-        name: "d",
+        name: "d".to_owned(),
         title: format!(
             "{} is taken back: {} → {}, with the origin stopped",
             roll.plan, before.version, release.version
         ),
         order: Order::Rollback(roll.plan),
+        quiet: false,
+        write_every: WRITE_EVERY,
     };
     let mut scene = Scene::begin(cluster, script).await?;
     let plan = scene.plan;

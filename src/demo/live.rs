@@ -9,13 +9,16 @@ use super::clock::Clock;
 pub struct Live {
     pub clock: Clock,
     pub from_ms: u64,
+    /// Nothing is printed: somebody tells of it all afterwards.
+    pub quiet: bool,
 }
 
 impl Live {
-    pub fn starting_now(clock: Clock) -> Self {
+    pub fn starting_now(clock: Clock, quiet: bool) -> Self {
         Self {
             clock,
             from_ms: clock.now_ms(),
+            quiet,
         }
     }
 
@@ -26,6 +29,9 @@ impl Live {
 
     /// A line whose words are complete, about a moment that may have passed.
     pub fn at(&self, at_ms: u64, line: &str) {
+        if self.quiet {
+            return;
+        }
         let since = (at_ms as i64 - self.from_ms as i64) as f64 / 1_000.0;
         say(&format!("  {since:>+8.2} s  {line}"));
     }

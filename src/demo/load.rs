@@ -29,8 +29,8 @@ pub(super) const LIMIT: Duration = Duration::from_secs(15);
 /// How many of its own latest writes a client reads again.
 const RECENT: usize = 16;
 
-/// Every how many requests one is a write; the rest read.
-const WRITE_EVERY: u64 = 2;
+/// Every how many requests one is a write, where nothing else is asked; the rest read.
+pub const WRITE_EVERY: u64 = 2;
 
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -38,6 +38,8 @@ pub struct Plan {
     pub connections: u32,
     /// Over all connections together.
     pub rate_per_s: u32,
+    /// Every how many requests of a connection one is a write.
+    pub write_every: u64,
     /// Begins every key, so that two loads on the same databases do not meet.
     pub prefix: String,
 }
@@ -191,7 +193,7 @@ impl Client {
             }
             number += 1;
             match self.recent.front().cloned() {
-                Some(write) if number % WRITE_EVERY != 0 => {
+                Some(write) if number % self.plan.write_every != 0 => {
                     self.recent.rotate_left(1);
                     self.read(write).await;
                 }

@@ -48,6 +48,10 @@ pub mod check;
 
 pub mod cluster;
 
+pub mod rest;
+
+pub mod haproxy;
+
 pub mod live;
 
 pub mod acts;

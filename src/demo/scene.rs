@@ -16,7 +16,7 @@ use super::load::{self, Load};
 use super::observer::Observer;
 use super::passes::StepFact;
 use super::read_back::read_back;
-use super::record::Health;
+use super::record::{Health, Record};
 use super::wait::{wait_for, wait_until};
 use crate::base::ids::PlanId;
 use crate::journal::fact::Fact;
@@ -35,12 +35,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PLAN_PATIENCE: Duration = Duration::from_secs(180);
 const LAP: Duration = Duration::from_millis(100);
 
+const ENDED: [&str; 4] = ["Completed", "Failed", "RolledBack", "Cancelled"];
+
 /// The name and title of an act, and what its plan is.
 #[derive(Debug, Clone)]
 pub struct Script {
-    pub name: &'static str,
+    /// Begins the keys of its writes: two acts on the same databases have two names.
+    pub name: String,
     pub title: String,
     pub order: Order,
+    pub quiet: bool,
+    pub write_every: u64,
 }
 
 /// How the plan comes to be.
@@ -103,6 +108,7 @@ impl Scene {
                 balancer: front.address(),
                 connections: CONNECTIONS,
                 rate_per_s: RATE_PER_S,
+                write_every: script.write_every,
                 prefix: format!("act-{}", script.name),
             },
             clock,
@@ -115,9 +121,9 @@ impl Scene {
         journal.read_on().await?;
         let begin = journal.records.len();
         let led_at_start = journal.leader().map(ToString::to_string);
-        let live = Live::starting_now(clock);
+        let live = Live::starting_now(clock, script.quiet);
         live.now("demo", &format!("act {}: {}", script.name, script.title));
-        let plan = start_plan(cluster, &script.order, script.name).await?;
+        let plan = start_plan(cluster, &script.order, &script.name).await?;
         Ok(Self {
             live,
             journal,
@@ -159,8 +165,7 @@ impl Scene {
         loop {
             self.follow().await?;
             let status = self.status();
-            let ended = ["Completed", "Failed", "RolledBack", "Cancelled"];
-            if ended.contains(&status.as_str()) {
+            if self.has_ended() {
                 return Ok(status);
             }
             if let Some(why) = cluster.daemon_ended() {
@@ -204,6 +209,16 @@ impl Scene {
             seen,
             expected,
         })
+    }
+
+    /// As far as the journal was followed.
+    pub fn has_ended(&self) -> bool {
+        ENDED.contains(&self.status().as_str())
+    }
+
+    /// What the observer saw so far.
+    pub fn seen(&self) -> Record {
+        self.observer.record()
     }
 
     /// The plan's status as the journal tells it.

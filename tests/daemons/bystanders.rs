@@ -117,6 +117,7 @@ async fn traffic(cluster: &Cluster) -> (Balancer, Load) {
         balancer: balancer.address(),
         connections: CONNECTIONS,
         rate_per_s: RATE_PER_S,
+        write_every: load::WRITE_EVERY,
         prefix: "bystander".to_owned(),
     };
     (balancer, Load::start(&plan, cluster.tools.clock))

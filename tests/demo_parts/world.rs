@@ -150,6 +150,7 @@ pub fn load_plan(balancer: &Balancer) -> load::Plan {
         balancer: balancer.address(),
         connections: 8,
         rate_per_s: 250,
+        write_every: load::WRITE_EVERY,
         prefix,
     }
 }

@@ -47,7 +47,8 @@ pub fn verb(arguments: &[String]) -> Result<(), Failure> {
         .arg(format!("{OLD}={}", old.display()))
         .arg("--new")
         .arg(format!("{NEW}={}", new.display()))
-        .args(arguments);
+        // `-- --rounds 2` says the same as `--rounds 2`.
+        .args(arguments.iter().filter(|word| *word != "--"));
     say(shown(&play));
     // Replacing this process gives it the terminal, its signals, and its own exit status.
     let error = play.exec();

@@ -35,7 +35,8 @@ usage: cargo xtask <verb> [arguments]
   demo    set up, build, and run `aegis-updates demo` with the arguments that follow
   matrix  set up, then every cell of the crash matrix on real daemons (most of an hour)
   measure failover [--frozen] [--count N] | handoff [--count N] | calm [--minutes N]: leadership in figures
-  aegis   set up, then the real aegis-server 0.2.6 and 0.3.0 behind HAProxy (builds both once)
+  aegis [--rounds N [--from N]]: set up, then the real aegis-server 0.2.6 and 0.3.0 behind HAProxy (builds both
+          once); with rounds, 0.2.6 → 0.3.0 → back so often, the leader's daemon killed in every second one
   setup   install what the build needs, build RocksDB once, print the variables that use it";
 
 fn main() -> ExitCode {

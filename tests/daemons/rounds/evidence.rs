@@ -1,31 +1,13 @@
 //! What everybody saw of a round, gathered into its record.
 
-use std::collections::BTreeMap;
-
-use aegis_updates::demo::load::Outcome;
 use aegis_updates::demo::read_back::read_back;
 use aegis_updates::demo::releases::Release;
 use aegis_updates::demo::tape::{FORMAT, Header, Line, Tape, Traffic};
-use aegis_updates::demo::wire;
-use hyper::StatusCode;
 
 use super::ground::{Ground, TIMINGS};
 use super::play::{REST_WITHIN, Watchers};
 use crate::stage::PATIENCE;
 use crate::support::wait::wait_until;
-
-const QUOTED: usize = 5;
-
-/// Whether each host lets traffic in.
-pub async fn ready(ground: &Ground) -> BTreeMap<String, bool> {
-    let mut ready = BTreeMap::new();
-    for host in &ground.cluster.hosts {
-        let answer = wire::get(&host.ports.probes.address(), "/ready", PATIENCE).await;
-        let says = matches!(answer, Ok((StatusCode::OK, _)));
-        ready.insert(host.name.clone(), says);
-    }
-    ready
-}
 
 pub async fn gather(
     ground: &Ground,
@@ -37,19 +19,9 @@ pub async fn gather(
     let more = async || watchers.load.sent() > sent + 50;
     wait_until(PATIENCE, "the load went on", more).await;
     let log = watchers.load.finish().await;
-    drop(watchers.balancer);
+    drop(watchers.front);
     let back = read_back(&log.acknowledged, &ground.cluster.databases()).await;
-    let failed = log.sent.iter();
-    let failed = failed.filter(|sent| matches!(sent.outcome, Outcome::Failed { .. }));
-    let failed: Vec<String> = failed.map(ToString::to_string).collect();
-    let traffic = Traffic {
-        sent: log.sent.len(),
-        failed: failed.len(),
-        quoted: failed.into_iter().take(QUOTED).collect(),
-        acknowledged: log.acknowledged.len(),
-        read_back: back.checked,
-        lost: back.lost,
-    };
+    let traffic = Traffic::of(&log, &back);
     let mut journal = watchers.journal;
     // What was read before counts all the same.
     let _ = journal.read_on().await;

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
 
+use aegis_updates::demo::haproxy::Haproxy;
 use aegis_updates::demo::rules;
 use tokio::time::Instant;
 
@@ -39,16 +40,21 @@ async fn rounds() {
         }
         None => ORDINARY.to_vec(),
     };
+    let haproxy = Haproxy::is_here();
     let mut tally = Tally::default();
     let begun = Instant::now();
     let mut present: Option<Ground> = None;
     for seed in seeds {
-        let script = Script::of(seed);
+        let mut script = Script::of(seed);
         println!("{script}");
         if let Some(tool) = machine::lacks(script.trouble) {
             println!("  left out: needs {tool}");
             *tally.faults.entry("left_out").or_default() += 1;
             continue;
+        }
+        if script.haproxy && !haproxy {
+            println!("  behind the tests' own balancer, HAProxy skipped: needs haproxy");
+            script.haproxy = false;
         }
         let mut ground = match present.take() {
             Some(ground) => ground,
@@ -107,6 +113,9 @@ async fn one(ground: &mut Ground, script: &Script, tally: &mut Tally) -> Vec<Str
         .covered
         .entry(format!("{:?}", script.release))
         .or_default() += 1;
+    if script.haproxy {
+        *tally.covered.entry("haproxy".to_owned()).or_default() += 1;
+    }
     for status in played.statuses {
         *tally.covered.entry(status.replace(' ', "_")).or_default() += 1;
     }

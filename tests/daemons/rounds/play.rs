@@ -1,16 +1,18 @@
 //! One round from its first request to its last: traffic, plan, trouble, rest, the way back, and the record of
 //! it all.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aegis_updates::base::duration::Millis;
 use aegis_updates::base::ids::PlanId;
 use aegis_updates::demo::balancer::Balancer;
+use aegis_updates::demo::front::Front;
+use aegis_updates::demo::haproxy::Haproxy;
 use aegis_updates::demo::install::Install;
 use aegis_updates::demo::journal::Journal;
 use aegis_updates::demo::load::{self, Load};
 use aegis_updates::demo::observer::Observer;
-use aegis_updates::demo::record::Health;
+use aegis_updates::demo::rest;
 use aegis_updates::demo::sampler::Sampler;
 use aegis_updates::demo::scene::{CONNECTIONS, RATE_PER_S};
 use aegis_updates::demo::tape::{Fault, Line, Plan, Rest, Tape};
@@ -28,10 +30,12 @@ use crate::support::wait::wait_until;
 /// A plan that has not come to rest by then is said to be moving still.
 pub const REST_WITHIN: Duration = Duration::from_secs(150);
 const LAP: Duration = Duration::from_millis(60);
+/// Well within the rounds' `drain_grace`.
+const AGENT_EVERY: Millis = Millis(250);
 
 /// Everything that looks on while a round is played.
 pub struct Watchers {
-    pub balancer: Balancer,
+    pub front: Box<dyn Front>,
     pub load: Load,
     pub observer: Observer,
     pub install: Install,
@@ -109,15 +113,14 @@ impl Watchers {
         let paths = cluster.hosts.iter();
         let paths = paths.map(|host| (host.name.clone(), host.install_path()));
         let install = Install::start(paths.collect(), clock).unwrap();
-        let backends = cluster.hosts.iter().map(|host| host.backend()).collect();
-        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let balancer = Balancer::start(any, backends, clock).await.unwrap();
-        let all = async || balancer.in_rotation().len() == cluster.hosts.len();
+        let front = front(ground, script).await;
+        let all = async || front.in_rotation().len() == cluster.hosts.len();
         wait_until(PATIENCE, "every database is in rotation", all).await;
         let plan = load::Plan {
-            balancer: balancer.address(),
+            balancer: front.address(),
             connections: CONNECTIONS,
             rate_per_s: RATE_PER_S,
+            write_every: load::WRITE_EVERY,
             prefix: format!("round-{}", script.seed),
         };
         let load = Load::start(&plan, clock);
@@ -127,7 +130,7 @@ impl Watchers {
         Self {
             begin: journal.records.len(),
             from_ms: clock.now_ms(),
-            balancer,
+            front,
             load,
             observer,
             install,
@@ -141,6 +144,17 @@ impl Watchers {
         let records = self.journal.records[self.begin..].iter();
         records.map(|record| record.fact.clone()).collect()
     }
+}
+
+async fn front(ground: &Ground, script: &Script) -> Box<dyn Front> {
+    let cluster = &ground.cluster;
+    if script.haproxy {
+        return Box::new(Haproxy::start(cluster, AGENT_EVERY).unwrap());
+    }
+    let backends = cluster.hosts.iter().map(|host| host.backend()).collect();
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let balancer = Balancer::start(any, backends, cluster.tools.clock);
+    Box::new(balancer.await.unwrap())
 }
 
 /// Waits for the step and strikes; `None`: the plan ended before.
@@ -213,7 +227,8 @@ async fn come_to_rest(ground: &mut Ground, watchers: &mut Watchers, plan: PlanId
         }
         sleep(LAP).await;
     }
-    let (at_ms, ready) = settled(ground, &watchers.observer).await;
+    let seen = || watchers.observer.record();
+    let (at_ms, ready) = rest::settled(&ground.cluster, seen, PATIENCE).await;
     let path = format!("/plans/{plan}");
     let view = ground.api().get(&path, PATIENCE).await.unwrap_or_default();
     let view = &view["plan"];
@@ -226,25 +241,5 @@ async fn come_to_rest(ground: &mut Ground, watchers: &mut Watchers, plan: PlanId
         mixed: view["mixed"].as_bool().unwrap_or_default(),
         next: view["next"].as_array().map_or(0, Vec::len),
         ready,
-    }
-}
-
-/// Waits until every host lets traffic in to a database that was just seen healthy; the moment at which that
-/// held, or patience had ended.
-async fn settled(ground: &Ground, observer: &Observer) -> (u64, BTreeMap<String, bool>) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let ready = evidence::ready(ground).await;
-        let at_ms = ground.cluster.tools.clock.now_ms();
-        let record = observer.record();
-        let healthy = |name: &String| {
-            let health = record.health_at(name, at_ms);
-            matches!(health, Some(Health::Healthy { .. }))
-        };
-        let well = ready.iter().all(|(name, ready)| *ready && healthy(name));
-        if well || Instant::now() >= end {
-            return (at_ms, ready);
-        }
-        sleep(LAP).await;
     }
 }

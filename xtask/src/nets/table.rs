@@ -60,7 +60,8 @@ pub fn of(lines: &[Line]) -> String {
         let number = |value: Option<u64>| value.map_or_else(|| "?".to_owned(), |it| it.to_string());
         let met = match (&line.skipped, line.failed) {
             (_, true) => format!("FAILED {}", line.met),
-            (Some(why), _) => format!("skipped: {why}"),
+            (Some(why), _) if line.runs.is_none() => format!("skipped: {why}"),
+            (Some(why), _) => format!("{}; skipped: {why}", line.met),
             _ => line.met.clone(),
         };
         text += &format!(
@@ -96,5 +97,9 @@ mod tests {
         let mut skipped = Line::new("power");
         skipped.take("skipped: needs root");
         assert!(of(&[skipped]).contains("skipped: needs root"));
+        let mut partly = Line::new("paper");
+        partly.take("  its third part skipped: needs haproxy");
+        partly.take("net paper: runs=2 violations=0 faults: kill=1");
+        assert!(of(&[partly]).contains("kill=1; skipped: needs haproxy"));
     }
 }

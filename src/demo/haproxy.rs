@@ -1,5 +1,5 @@
-//! HAProxy as the balancer of an act: its file, its process, and what it says of its servers on its
-//! own socket. It learns who is ready from each daemon's agent-check port and from nobody else here.
+//! HAProxy as the balancer, where the machine has it: its file, its process, and what it says of its servers
+//! on its own socket. It learns who is ready from each daemon's agent-check port and from nobody else here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,16 +10,18 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aegis_updates::demo::balancer::{BACKEND_HEADER, Event, What};
-use aegis_updates::demo::clock::Clock;
-use aegis_updates::demo::cluster::Cluster;
-use aegis_updates::demo::error::Error;
-use aegis_updates::demo::front::Front;
-use aegis_updates::demo::ports::Port;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
+
+use super::balancer::{BACKEND_HEADER, Event, What};
+use super::clock::Clock;
+use super::cluster::Cluster;
+use super::error::Error;
+use super::front::Front;
+use super::ports::Port;
+use crate::base::duration::Millis;
 
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 
@@ -40,11 +42,21 @@ struct Seen {
 }
 
 impl Haproxy {
-    pub fn start(cluster: &Cluster) -> Result<Self, Error> {
+    pub fn is_here() -> bool {
+        let mut command = std::process::Command::new("haproxy");
+        let asked = command
+            .arg("-v")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        asked.status().is_ok_and(|status| status.success())
+    }
+
+    /// Each daemon is asked every `agent_every` whether its database may have clients.
+    pub fn start(cluster: &Cluster, agent_every: Millis) -> Result<Self, Error> {
         let port = Port::lease().map_err(Error::at("find a port for", "HAProxy"))?;
         let file = cluster.directory().join("haproxy.cfg");
         let socket = cluster.directory().join("haproxy.sock");
-        let text = configuration(cluster, &port, &socket);
+        let text = configuration(cluster, &port, &socket, agent_every);
         fs::write(&file, text).map_err(Error::at("write", file.display()))?;
         let log_path = cluster.directory().join("haproxy.log");
         let log = File::create(&log_path).map_err(Error::at("write", log_path.display()))?;
@@ -91,11 +103,10 @@ impl Drop for Haproxy {
     }
 }
 
-/// Nothing that hides a failure: no retries, no second server for a request. Health is looked
-/// at by HAProxy's defaults (2 s, 3 falls, 2 rises), the agents more seldom: 5 s is about the slowest
-/// that the product's default `drain_grace` covers. A connection to a server serves one request: a drain
+/// Nothing that hides a failure: no retries, no second server for a request. Health is looked at by
+/// HAProxy's defaults (2 s, 3 falls, 2 rises). A connection to a server serves one request: a drain
 /// also waits for connections to end, and open ones that idle would stand in for `drain_grace`.
-fn configuration(cluster: &Cluster, port: &Port, socket: &Path) -> String {
+fn configuration(cluster: &Cluster, port: &Port, socket: &Path, agent_every: Millis) -> String {
     let mut text = format!(
         "global\n    stats socket {} mode 600 level user\n\
          defaults\n    mode http\n    timeout connect 2s\n    timeout client 30s\n    timeout server 10s\n    \
@@ -110,9 +121,10 @@ fn configuration(cluster: &Cluster, port: &Port, socket: &Path) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "    server {} {} check agent-check agent-inter 5s agent-port {}",
+            "    server {} {} check agent-check agent-inter {}ms agent-port {}",
             host.name,
             host.ports.database.address(),
+            agent_every.0,
             host.ports.agent_check.number
         );
     }
