@@ -290,7 +290,7 @@ impl Replica {
     }
 
     /// What this leader's entries say of the wall clock: its own counts no more than any other voter's, and without
-    /// the word of a majority the time stands where the log left it.
+    /// the word of a majority the time is the log's, and as long since as this member's monotonic clock says.
     pub fn wall_ms(&self) -> u64 {
         let own_ms = clock::wall_ms(&self.0.clock.now());
         let state = self.state();
@@ -301,7 +301,9 @@ impl Replica {
             .evidence
             .majority_wall_ms(term, voters, self.me(), own_ms);
         let Some(wall_ms) = wall_ms else {
-            return state.head.clock.wall_ms;
+            // The state was read before: never longer than it is.
+            let since = self.0.published.newest().at.elapsed();
+            return state.head.clock.wall_ms.saturating_add(millis(since));
         };
         let wrong = wall_ms.abs_diff(own_ms) > CLOCK_SKEW_MAX.0;
         if wrong != self.0.clock_is_wrong.swap(wrong, Ordering::Relaxed) {

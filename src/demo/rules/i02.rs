@@ -79,13 +79,14 @@ mod tests {
         assert_eq!(check(&tape), Vec::<String>::new());
         for name in ["n2", "n3"] {
             tape.lines.push(health(3_000, name, Some("1.0.0")));
-            tape.lines.push(process(name, 2_900, Some(5_000), "old"));
-            tape.lines.push(begun(4_900, name, 7, Which::Second, 1));
-            tape.lines.push(health(5_010, name, None));
-            tape.lines.push(health(6_000, name, Some("1.1.0")));
+            tape.lines.push(process(name, 2_900, Some(7_000), "old"));
+            tape.lines.push(begun(6_900, name, 7, Which::Second, 1));
+            tape.lines.push(health(7_010, name, None));
+            tape.lines.push(health(8_000, name, Some("1.1.0")));
         }
         assert!(check(&tape)[0].contains("together"));
     }
+
     /// Round 142 of a loaded machine: the end was seen after the next process had answered, and the database
     /// counted as down until it was next told to stop.
     #[test]

@@ -12,6 +12,7 @@ const SETTLE_MS: u64 = 1_500;
 const WAKE_MS: u64 = 300;
 /// The sampler asks now and then, and waits for answers.
 const COARSE_MS: u64 = 2_000;
+const BETWEEN_REQUESTS_MS: u64 = 200;
 /// The loss is told when there is a quorum again, by an election on a busy machine.
 const TOLD_WITHIN_MS: u64 = 15_000;
 
@@ -75,12 +76,25 @@ fn away(tape: &Tape, at_ms: u64) -> BTreeSet<&str> {
 
 fn was_silent(tape: &Tape, at_ms: u64) -> bool {
     let long = tape.header.quorum_loss_grace_ms.saturating_sub(COARSE_MS);
-    tape.lines.iter().any(|line| match line {
-        Line::Silence { from_ms, until_ms } => {
-            until_ms - from_ms >= long && *from_ms < at_ms && at_ms <= until_ms + TOLD_WITHIN_MS
-        }
-        _ => false,
+    let silences = silences(tape);
+    silences.iter().any(|(from_ms, until_ms)| {
+        until_ms - from_ms >= long && *from_ms < at_ms && at_ms <= until_ms + TOLD_WITHIN_MS
     })
+}
+
+/// Requests that waited in vain one after the other tell of one silence.
+fn silences(tape: &Tape) -> Vec<(u64, u64)> {
+    let mut silences: Vec<(u64, u64)> = Vec::new();
+    for line in &tape.lines {
+        let Line::Silence { from_ms, until_ms } = line else {
+            continue;
+        };
+        match silences.last_mut() {
+            Some((_, until)) if *from_ms <= *until + BETWEEN_REQUESTS_MS => *until = *until_ms,
+            _ => silences.push((*from_ms, *until_ms)),
+        }
+    }
+    silences
 }
 
 #[cfg(test)]
@@ -110,6 +124,11 @@ mod tests {
         assert!(check(&tape)[0].contains("though members answered"));
         tape.lines.push(Line::Silence {
             from_ms: 2_000,
+            until_ms: 4_000,
+        });
+        assert!(check(&tape)[0].contains("though members answered"));
+        tape.lines.push(Line::Silence {
+            from_ms: 4_100,
             until_ms: 8_000,
         });
         assert_eq!(check(&tape), Vec::<String>::new());
