@@ -11,6 +11,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::Value;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 
 use super::clock::Clock;
 use super::process::{self, Life, Scanner};
@@ -23,8 +24,11 @@ const ALIVE_EVERY: Duration = Duration::from_millis(5);
 /// Every how many of those looks the whole process list is read for new ones.
 const SCAN_EVERY: u32 = 3;
 
+/// Between two questions, or as long as the answer took: a database that is slow to answer would else be asked
+/// all the time. At most twice the pace at which a drain looks for connections: there it sees none of ours.
 const HEALTH_EVERY: Duration = Duration::from_millis(50);
 const HEALTH_LIMIT: Duration = Duration::from_millis(1_000);
+const HEALTH_PAUSE_MAX: Duration = Duration::from_millis(200);
 
 /// A database to watch.
 #[derive(Debug, Clone)]
@@ -193,10 +197,8 @@ impl Watch {
 /// client that a drain waits for.
 async fn ask(database: String, address: String, clock: Clock, record: Arc<Mutex<Record>>) {
     let mut last = None;
-    let mut ticks = tokio::time::interval(HEALTH_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        let asked = Instant::now();
         let health = match wire::get(&address, "/health", HEALTH_LIMIT).await {
             Ok((status, body)) => judge(status, &body),
             Err(_) => Health::Silent,
@@ -212,6 +214,8 @@ async fn ask(database: String, address: String, clock: Clock, record: Arc<Mutex<
                 health,
             });
         }
+        let took = asked.elapsed();
+        sleep(took.clamp(HEALTH_EVERY, HEALTH_PAUSE_MAX)).await;
     }
 }
 

@@ -372,17 +372,23 @@ async fn sigterm_to_the_resident_saves_the_data_and_ends_both_hangup_does_nothin
 }
 
 #[tokio::test]
-async fn connections_to_the_database_are_counted() {
+async fn connections_to_the_database_are_counted_but_not_its_own() {
     let host = Host::new(&Recipe::sound("1.0.0"));
     host.up().await;
-    let client = tokio::net::TcpStream::connect(host.place.port.address())
-        .await
+    let client = std::net::TcpStream::connect(host.place.port.address()).unwrap();
+    assert_eq!(host.supervised.connections().await.unwrap(), 0);
+    // Another process has it from here on.
+    let mut other = std::process::Command::new("sleep")
+        .arg("60")
+        .stdin(std::os::fd::OwnedFd::from(client))
+        .spawn()
         .unwrap();
     wait_until(PATIENCE, "the one client is counted", async || {
         host.supervised.connections().await.unwrap() == 1
     })
     .await;
-    drop(client);
+    other.kill().unwrap();
+    other.wait().unwrap();
     wait_until(PATIENCE, "nobody is left", async || {
         host.supervised.connections().await.unwrap() == 0
     })

@@ -1,5 +1,6 @@
 //! What the kernel says of processes and sockets (`/proc`). Read-only. Whose a process is, is judged elsewhere.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -91,9 +92,9 @@ pub struct Listening {
 }
 
 pub fn listening(port: u16) -> io::Result<Listening> {
-    let inodes: Vec<u64> = sockets(port)?
+    let inodes: Vec<u64> = sockets()?
         .into_iter()
-        .filter(|socket| socket.state == State::Listen)
+        .filter(|socket| socket.local.port == port && socket.state == State::Listen)
         .map(|socket| socket.inode)
         .collect();
     Ok(Listening {
@@ -106,14 +107,31 @@ pub fn listening(port: u16) -> io::Result<Listening> {
     })
 }
 
-/// Established connections whose end on this host is `port`: what a drained database still serves.
-pub fn connections(port: u16) -> io::Result<usize> {
-    let sockets = sockets(port)?;
-    Ok(sockets
-        .iter()
-        .filter(|socket| socket.state == State::Established)
-        .count())
+/// Established connections whose end on this host is `port`, and whose other end `own` does not hold: what
+/// a drained database still serves for others.
+pub fn connections(port: u16, own: u32) -> io::Result<usize> {
+    let mut established = sockets()?;
+    established.retain(|socket| socket.state == State::Established);
+    let far_ends = established.iter().filter(|end| end.remote.port == port);
+    let clients: BTreeMap<(&End, &End), u64> = far_ends
+        .map(|end| ((&end.remote, &end.local), end.inode))
+        .collect();
+    let served = established.iter().filter(|end| end.local.port == port);
+    let served: Vec<(&End, &End)> = served.map(|end| (&end.local, &end.remote)).collect();
+    let on_this_host = served.iter().filter_map(|ends| clients.get(ends).copied());
+    let on_this_host: Vec<u64> = on_this_host.collect();
+    let ours = match on_this_host.is_empty() {
+        true => 0,
+        false => held(own, &on_this_host),
+    };
+    Ok(served.len() - ours)
 }
+
+/// `::ffff:0:0/96`, whose words the kernel prints in the machine's order.
+#[cfg(target_endian = "little")]
+const IPV4_MAPPED: &str = "0000000000000000FFFF0000";
+#[cfg(target_endian = "big")]
+const IPV4_MAPPED: &str = "00000000000000000000FFFF";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -122,14 +140,22 @@ enum State {
     Other,
 }
 
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct End {
+    /// In the kernel's digits; an IPv4 address in IPv6 clothes is written as what it is.
+    address: String,
+    port: u16,
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Socket {
-    port: u16,
+    local: End,
+    remote: End,
     state: State,
     inode: u64,
 }
 
-fn sockets(port: u16) -> io::Result<Vec<Socket>> {
+fn sockets() -> io::Result<Vec<Socket>> {
     let mut found = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         match fs::read_to_string(table) {
@@ -139,22 +165,34 @@ fn sockets(port: u16) -> io::Result<Vec<Socket>> {
             Err(error) => return Err(error),
         }
     }
-    found.retain(|socket| socket.port == port);
     Ok(found)
+}
+
+impl End {
+    fn parse(text: &str) -> Option<Self> {
+        let (address, port) = text.rsplit_once(':')?;
+        let address = address.strip_prefix(IPV4_MAPPED).unwrap_or(address);
+        Some(Self {
+            address: address.to_owned(),
+            port: u16::from_str_radix(port, 16).ok()?,
+        })
+    }
 }
 
 impl Socket {
     /// `sl local_address rem_address st tx:rx tr:tm->when retrnsmt uid timeout inode …` (proc_net_tcp)
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.split_ascii_whitespace();
-        let (_, port) = fields.nth(1)?.rsplit_once(':')?;
-        let state = match fields.nth(1)? {
+        let local = End::parse(fields.nth(1)?)?;
+        let remote = End::parse(fields.next()?)?;
+        let state = match fields.next()? {
             "01" => State::Established,
             "0A" => State::Listen,
             _ => State::Other,
         };
         Some(Self {
-            port: u16::from_str_radix(port, 16).ok()?,
+            local,
+            remote,
             state,
             inode: fields.nth(5)?.parse().ok()?,
         })
@@ -162,26 +200,32 @@ impl Socket {
 }
 
 fn holder(inodes: &[u64]) -> io::Result<Option<u32>> {
-    let wanted: Vec<PathBuf> = inodes
-        .iter()
-        .map(|inode| PathBuf::from(format!("socket:[{inode}]")))
-        .collect();
-    let holds = |pid: &u32| {
-        // Processes that end, or that we may not look into, hold nothing we can name.
-        let Ok(entries) = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("fd")) else {
-            return false;
-        };
-        entries
-            .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-            .any(|target| wanted.contains(&target))
+    Ok(processes()?.into_iter().find(|pid| held(*pid, inodes) > 0))
+}
+
+/// How many of the sockets the process holds. One that has ended, or that we may not look into, holds
+/// nothing we can name.
+fn held(pid: u32, inodes: &[u64]) -> usize {
+    let Ok(entries) = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("fd")) else {
+        return 0;
     };
-    Ok(processes()?.into_iter().find(holds))
+    let open: BTreeSet<PathBuf> = entries
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .collect();
+    let name = |inode: &u64| PathBuf::from(format!("socket:[{inode}]"));
+    inodes
+        .iter()
+        .map(name)
+        .filter(|it| open.contains(it))
+        .count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::net::{TcpListener, TcpStream};
+
+    const NOBODY: u32 = u32::MAX;
 
     #[test]
     fn a_name_with_blanks_and_parentheses_does_not_shift_the_fields() {
@@ -228,20 +272,45 @@ mod tests {
                 pid: own
             }
         );
-        assert_eq!(connections(port).unwrap(), 0);
+        assert_eq!(connections(port, NOBODY).unwrap(), 0);
         let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
         let (_served, _) = listener.accept().unwrap();
-        assert_eq!(connections(port).unwrap(), 1);
+        assert_eq!(connections(port, NOBODY).unwrap(), 1);
         drop(listener);
         assert_eq!(listening(port).unwrap(), Listening::default());
         drop(client);
     }
 
     #[test]
+    fn what_a_process_holds_itself_is_not_counted_against_it() {
+        for (listen, connect) in [
+            ("127.0.0.1:0", "127.0.0.1"),
+            ("[::]:0", "127.0.0.1"),
+            ("[::1]:0", "::1"),
+        ] {
+            let Ok(listener) = TcpListener::bind(listen) else {
+                // A machine without IPv6.
+                continue;
+            };
+            let port = listener.local_addr().unwrap().port();
+            let _client = TcpStream::connect((connect, port)).unwrap();
+            let (_served, _) = listener.accept().unwrap();
+            let counted = |own| connections(port, own).unwrap();
+            let found = (counted(NOBODY), counted(std::process::id()));
+            assert_eq!(found, (1, 0), "{listen}");
+        }
+    }
+
+    #[test]
     fn ipv6_lines_parse_as_well() {
         let line = "   0: 00000000000000000000000001000000:1D24 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1 0000000000000000 100 0 0 10 0";
+        let end = |address: &str, port| End {
+            address: address.to_owned(),
+            port,
+        };
         let expected = Socket {
-            port: 7460,
+            local: end("00000000000000000000000001000000", 7460),
+            remote: end("00000000000000000000000000000000", 0),
             state: State::Listen,
             inode: 12345,
         };

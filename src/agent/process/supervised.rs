@@ -145,10 +145,11 @@ impl Supervised {
         Ok(self.status().await?.desired == Desired::Up)
     }
 
-    /// Established connections to the database: what a drain waits for.
+    /// Established connections to the database: what a drain waits for. Not those of this process: it looks
+    /// all the while, and where an answer takes longer than the pause between two looks, there is always one.
     pub async fn connections(&self) -> Result<usize, Error> {
         let port = self.port;
-        let counted = files::off_runtime(move || proc::connections(port)).await;
+        let counted = files::off_runtime(move || proc::connections(port, std::process::id())).await;
         counted.map_err(|error| Error::Io(at("read", "/proc/net/tcp".as_ref())(error)))
     }
 
