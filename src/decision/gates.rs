@@ -45,7 +45,12 @@ pub fn for_rollback(state: &State, view: &ClusterView, plan: &Plan, node: &Node)
     if passes {
         return red;
     }
-    if node.slot.is_some() {
+    if let Some(held) = &node.slot {
+        let max = plan.strategy.max_unavailable;
+        if !held.was_healthy && !state.budget_has_room(&node.name, max) {
+            let detail = "it has recovered, and no ordinary slot is free";
+            red.push(Red::new(Gate::Slot, detail));
+        }
         // Its begin asks for as much. Taken all the same, and anew whenever the take grew stale, it would never
         // give the slot back for which another such node waits.
         red.extend(databases(state, view, plan, node).err());

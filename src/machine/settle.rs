@@ -130,7 +130,8 @@ fn waits_on_new(state: &State, plan: &Plan, name: &NodeName, node: &Progress) ->
     waits && node.begun && runs == new && new != old
 }
 
-/// A failed node whose database was never touched runs its rollback target: it is back already.
+/// A failed node whose database was never touched runs its rollback target: it is back already. One that never said
+/// where it would go back to was never taken, so it is where it was, healthy or not.
 fn put_untouched_back(
     state: &mut State,
     context: &mut Context<'_>,
@@ -152,7 +153,7 @@ fn put_untouched_back(
             });
             let failed = matches!(node.status, progress::Status::Failed { .. });
             let healthy = host.is_some_and(|host| host.database.healthy);
-            failed && free && healthy && plan.takes_back(name)
+            failed && free && (healthy || old.is_none()) && plan.takes_back(name)
         })
         .map(|(name, _)| name.clone())
         .collect();

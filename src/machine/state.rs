@@ -201,6 +201,18 @@ impl State {
             .filter(move |node| node.slot.is_some() && node.name != *except)
     }
 
+    /// True while fewer other nodes than `max` hold a slot as healthy ones: healthy when they got it, or when they
+    /// were taken last. A node that got its slot for being unhealthy has no place among them until it is taken so.
+    pub fn budget_has_room(&self, except: &NodeName, max: u32) -> bool {
+        let counts = |node: &&Node| {
+            let got = node.slot.as_ref().is_some_and(|slot| slot.was_healthy);
+            let intent = node.intent.as_ref();
+            let taken = intent.and_then(|intent| intent.taken.as_ref());
+            got || taken.is_some_and(|taken| taken.was_healthy)
+        };
+        self.slots_besides(except).filter(counts).count() < max as usize
+    }
+
     /// Nodes that hold no slot, but for `except`: those a gate may count on.
     pub fn slots_free_nodes<'a>(&'a self, except: &'a NodeName) -> impl Iterator<Item = &'a Node> {
         self.nodes

@@ -188,8 +188,16 @@ fn may_go_back(
     let waits = Bug::SickWaitsForSlot.is_planted() && node.slot.is_none();
     // Marked for being unhealthy, which the evidence must say too: a healthy node needs a place in the budget.
     let sick = marked && seen_healthy(take, &node.name) == Some(false);
-    if node.slot.is_some() || sick && !waits {
+    if sick && !waits {
         return Ok(());
+    }
+    if let Some(slot) = &node.slot {
+        // A slot that was got for being unhealthy is no place in the budget for a healthy node.
+        let room = state.budget_has_room(&node.name, plan.strategy.max_unavailable);
+        if slot.was_healthy || room {
+            return Ok(());
+        }
+        return Err(shut(Gate::Slot, "recovered, and no ordinary slot is free"));
     }
     if !slot_is_free(state, plan, node) {
         return Err(shut(Gate::Slot, "no slot is free"));

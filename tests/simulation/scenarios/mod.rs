@@ -11,6 +11,7 @@ mod half_installed;
 mod outages;
 mod overtaken;
 mod plain_roll;
+mod recovered;
 mod released;
 mod retried;
 mod skipped;

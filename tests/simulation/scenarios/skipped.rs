@@ -6,7 +6,7 @@ use aegis_updates::fleet::intent::{Begin, Which};
 use aegis_updates::machine::command::Command;
 use aegis_updates::machine::refusal::Refusal;
 use aegis_updates::machine::state::State;
-use aegis_updates::plans::plan::Plan;
+use aegis_updates::plans::plan::{Plan, Status};
 use aegis_updates::plans::progress;
 use aegis_updates::plans::strategy::OnNodeFailure;
 
@@ -80,4 +80,41 @@ fn a_failed_node_begins_nothing() {
     // As an operator's resume leaves it, before what failed pauses it again.
     state.plans.get_mut(&plan.id).expect("it is there").status = plan.status;
     refused(&state, &node, begin);
+}
+
+/// Found by seed 136943: skipped before its preflight, tried again while another was in hand, and called failed since
+/// its host was silent. It had no binary to go back to, and taking it back raised the alarm of `internal`.
+#[test]
+fn a_node_that_never_said_where_it_goes_back_to_is_back_already() {
+    let mut world = begun(1, plain(3));
+    let found = |state: &State| {
+        let plan = state.live_plan()?;
+        let begun = plan.nodes.values().any(|node| node.begun);
+        let mut nodes = plan.nodes.iter();
+        let waits = nodes.find(|(_, node)| node.status == progress::Status::Staged)?;
+        begun.then(|| waits.0.clone())
+    };
+    world.run_until(PLAN_MS, |world| found(&world.oracle.state).is_some());
+    let Some(node) = found(&world.oracle.state) else {
+        panic!("nobody waits beside one that was begun\n{}", story(&world));
+    };
+    let mut state = world.oracle.state.clone();
+    let plan = state.live_plan().expect("it is live").id;
+    // As it stands while its host has said nothing yet.
+    let known = state.plans.get_mut(&plan).expect("it is live");
+    let known = known.nodes.get_mut(&node).expect("it is there");
+    (known.status, known.rollback_target) = (progress::Status::Pending, None);
+    let host = state.nodes.get_mut(&node).expect("it is there");
+    host.database.healthy = false;
+    let fail = Command::FailNode {
+        plan,
+        node: node.clone(),
+        after: state.nodes[&node].generation,
+        class: Class::StagingFailed,
+        detail: "no answer".to_owned(),
+    };
+    assert_eq!(by_the_leader(&mut state, fail), Ok(()));
+    let plan = state.live_plan().expect("others go back");
+    assert_eq!(plan.status, Status::RollingBack);
+    assert_eq!(plan.nodes[&node].status, progress::Status::RolledBack);
 }
