@@ -9,7 +9,6 @@ use aegis_updates::demo::acts::{self, body};
 use aegis_updates::demo::cluster::Cluster;
 use aegis_updates::demo::error::Error;
 use aegis_updates::demo::haproxy::Haproxy;
-use aegis_updates::demo::load::WRITE_EVERY;
 use aegis_updates::demo::releases::Release;
 use aegis_updates::demo::scene::{Order, Scene, Script};
 use aegis_updates::plans::strategy::OnNodeFailure;
@@ -149,13 +148,7 @@ async fn run(
     for (deadline, value) in deadlines {
         plan["strategy"]["deadlines"][deadline] = json!(value);
     }
-    let script = Script {
-        name: name.to_owned(),
-        title,
-        order: Order::Roll(plan),
-        quiet: false,
-        write_every: WRITE_EVERY,
-    };
+    let script = Script::new(name, title, Order::Roll(plan));
     let front = Haproxy::start(cluster, crate::AGENT_EVERY)?;
     let mut scene = Scene::begin_behind(Box::new(front), cluster, script).await?;
     let status = scene.until_ended(cluster).await?;

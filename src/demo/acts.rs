@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::act::{self, Act, Expected};
 use super::cluster::Cluster;
 use super::error::Error;
-use super::load::WRITE_EVERY;
 use super::passes::StepFact;
 use super::releases::{Recipe, Release};
 use super::scene::{CONNECTIONS, Order, RATE_MIN_PER_S, Scene, Script};
@@ -37,13 +36,9 @@ pub struct Played {
 pub async fn roll(cluster: &mut Cluster, recipe: &Recipe) -> Result<Played, Error> {
     let before = cluster.installed.clone();
     let (release, url) = cluster.publish(recipe, &file_name(recipe)).await?;
-    let script = Script {
-        name: "a".to_owned(),
-        title: format!("a roll {} → {}", before.version, release.version),
-        order: Order::Roll(body(cluster, &release, &url, OnNodeFailure::default())),
-        quiet: false,
-        write_every: WRITE_EVERY,
-    };
+    let title = format!("a roll {} → {}", before.version, release.version);
+    let order = Order::Roll(body(cluster, &release, &url, OnNodeFailure::default()));
+    let script = Script::new("a", title, order);
     let mut scene = Scene::begin(cluster, script).await?;
     let plan = scene.plan;
     let status = scene.until_ended(cluster).await?;
@@ -67,16 +62,12 @@ pub async fn bad_second(cluster: &mut Cluster) -> Result<Played, Error> {
         ..Recipe::faulty("1.2.0", "never-healthy")
     };
     let (release, url) = cluster.publish(&recipe, &file_name(&recipe)).await?;
-    let script = Script {
-        name: "b".to_owned(),
-        title: format!(
-            "{} never becomes healthy on {second}, the second node; rollback_all",
-            release.version
-        ),
-        order: Order::Roll(body(cluster, &release, &url, OnNodeFailure::RollbackAll)),
-        quiet: false,
-        write_every: WRITE_EVERY,
-    };
+    let title = format!(
+        "{} never becomes healthy on {second}, the second node; rollback_all",
+        release.version
+    );
+    let order = Order::Roll(body(cluster, &release, &url, OnNodeFailure::RollbackAll));
+    let script = Script::new("b", title, order);
     let mut scene = Scene::begin(cluster, script).await?;
     let plan = scene.plan;
     let status = scene.until_ended(cluster).await?;
@@ -97,16 +88,12 @@ pub async fn leader_killed(cluster: &mut Cluster) -> Result<Played, Error> {
     let before = cluster.installed.clone();
     let recipe = Recipe::sound("1.3.0");
     let (release, url) = cluster.publish(&recipe, &file_name(&recipe)).await?;
-    let script = Script {
-        name: "c".to_owned(),
-        title: format!(
-            "a roll {} → {} in which the leader's daemon is killed while a node is down",
-            before.version, release.version
-        ),
-        order: Order::Roll(body(cluster, &release, &url, OnNodeFailure::default())),
-        quiet: false,
-        write_every: WRITE_EVERY,
-    };
+    let title = format!(
+        "a roll {} → {} in which the leader's daemon is killed while a node is down",
+        before.version, release.version
+    );
+    let order = Order::Roll(body(cluster, &release, &url, OnNodeFailure::default()));
+    let script = Script::new("c", title, order);
     let mut scene = Scene::begin(cluster, script).await?;
     let plan = scene.plan;
     let leader = when_a_node_is_down(&mut scene).await?;
@@ -137,16 +124,12 @@ pub async fn leader_killed(cluster: &mut Cluster) -> Result<Played, Error> {
 pub async fn taken_back(cluster: &mut Cluster, roll: &Played) -> Result<Played, Error> {
     let (before, release) = (cluster.installed.clone(), roll.before.clone());
     cluster.stop_origin().await;
-    let script = Script {
-        name: "d".to_owned(),
-        title: format!(
-            "{} is taken back: {} → {}, with the origin stopped",
-            roll.plan, before.version, release.version
-        ),
-        order: Order::Rollback(roll.plan),
-        quiet: false,
-        write_every: WRITE_EVERY,
-    };
+    let title = format!(
+        "{} is taken back: {} → {}, with the origin stopped",
+        roll.plan, before.version, release.version
+    );
+    let order = Order::Rollback(roll.plan);
+    let script = Script::new("d", title, order);
     let mut scene = Scene::begin(cluster, script).await?;
     let plan = scene.plan;
     let status = scene.until_ended(cluster).await?;

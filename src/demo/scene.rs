@@ -48,6 +48,19 @@ pub struct Script {
     pub write_every: u64,
 }
 
+impl Script {
+    /// Told live, under the load that every act has.
+    pub fn new(name: &str, title: String, order: Order) -> Self {
+        Self {
+            name: name.to_owned(),
+            title,
+            order,
+            quiet: false,
+            write_every: load::WRITE_EVERY,
+        }
+    }
+}
+
 /// How the plan comes to be.
 #[derive(Debug, Clone)]
 pub enum Order {

@@ -13,6 +13,7 @@ use tokio::time::{Duration, timeout};
 
 use crate::fail_points::armed;
 use crate::one_node::{host, leader};
+use crate::power::disks::{can_be_cut, run, text};
 use crate::stage::PATIENCE;
 use crate::support::wait::{wait_for, wait_until};
 use crate::tally::Tally;
@@ -34,7 +35,7 @@ enum Kind {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "members on disks without room: minutes, and loop devices; run on demand with RUNS=n"]
 async fn a_member_without_room_ends_and_nothing_acknowledged_is_lost() {
-    if !crate::power::disks::can_be_cut() {
+    if !can_be_cut() {
         return;
     }
     let runs: usize = std::env::var("RUNS").map_or(4, |text| text.parse().unwrap());
@@ -263,14 +264,4 @@ impl Drop for Disk {
             let _ = Command::new("umount").arg("-l").arg(directory).output();
         }
     }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn run(program: &str, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {said}");
 }

@@ -27,18 +27,24 @@ use script::{Back, Script};
 /// Of what went wrong in a round, printed.
 const QUOTED_MAX: usize = 10;
 
+/// Of one round, or of all.
 #[derive(Debug, Default)]
-struct Tally {
-    runs: usize,
-    violations: usize,
-    killed: usize,
-    not_reached: usize,
+struct Sums {
     rolls: usize,
     backs: usize,
     requests: usize,
     writes: usize,
     failed: usize,
     lost: usize,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    runs: usize,
+    violations: usize,
+    killed: usize,
+    not_reached: usize,
+    sums: Sums,
 }
 
 /// One cluster, and what its databases keep of what they acknowledged, to the end.
@@ -131,7 +137,7 @@ async fn round(
         script.number,
         told.ways.join(", ")
     ));
-    tally.add(&told);
+    tally.sums.add(&told.sums);
     told.bad
 }
 
@@ -141,12 +147,7 @@ struct Told {
     ways: Vec<String>,
     killed: Option<String>,
     bad: Vec<String>,
-    rolls: usize,
-    backs: usize,
-    requests: usize,
-    writes: usize,
-    failed: usize,
-    lost: usize,
+    sums: Sums,
 }
 
 async fn forth_and_back(
@@ -164,7 +165,7 @@ async fn forth_and_back(
         kill: kill(false),
     };
     let forth = travel(&mut ground.cluster, leg).await?;
-    told.rolls += usize::from(forth.act.status == "Completed");
+    told.sums.rolls += usize::from(forth.act.status == "Completed");
     let plan = forth.plan;
     let mut taken = told.take_in(forth, format!("→ {}", new.version));
     if !told.bad.is_empty() {
@@ -180,7 +181,7 @@ async fn forth_and_back(
         kill: kill(true),
     };
     let back = travel(&mut ground.cluster, leg).await?;
-    told.backs += usize::from(back.act.status == "Completed");
+    told.sums.backs += usize::from(back.act.status == "Completed");
     let how = format!("→ {} {}", old.version, script.back);
     let taken_back = told.take_in(back, how);
     // Written under the new release, or carried over by it, and now read from the old one.
@@ -208,7 +209,7 @@ async fn last_words(ground: &Ground, tally: &mut Tally) -> Vec<String> {
         back.checked,
         back.lost.len()
     ));
-    tally.lost += back.lost.len();
+    tally.sums.lost += back.lost.len();
     back.lost
 }
 
@@ -233,10 +234,10 @@ impl Told {
             load.acknowledged.len(),
             read_back.lost.len()
         ));
-        self.requests += load.sent.len();
-        self.writes += load.acknowledged.len();
-        self.failed += failed;
-        self.lost += read_back.lost.len();
+        self.sums.requests += load.sent.len();
+        self.sums.writes += load.acknowledged.len();
+        self.sums.failed += failed;
+        self.sums.lost += read_back.lost.len();
         self.killed = self.killed.take().or(way.killed);
         let bad = way.violations.into_iter();
         self.bad.extend(bad.map(|why| format!("{how}: {why}")));
@@ -244,23 +245,25 @@ impl Told {
     }
 
     fn lose(&mut self, when: &str, lost: &[String]) {
-        self.lost += lost.len();
+        self.sums.lost += lost.len();
         let lost = lost.iter();
         self.bad
             .extend(lost.map(|lost| format!("lost {when}: {lost}")));
     }
 }
 
-impl Tally {
-    fn add(&mut self, told: &Told) {
-        self.rolls += told.rolls;
-        self.backs += told.backs;
-        self.requests += told.requests;
-        self.writes += told.writes;
-        self.failed += told.failed;
-        self.lost += told.lost;
+impl Sums {
+    fn add(&mut self, other: &Self) {
+        self.rolls += other.rolls;
+        self.backs += other.backs;
+        self.requests += other.requests;
+        self.writes += other.writes;
+        self.failed += other.failed;
+        self.lost += other.lost;
     }
+}
 
+impl Tally {
     fn print(&self, seconds: u64) {
         say(&format!(
             "net real-aegis: runs={} violations={} seconds={seconds} faults: leader-killed={} not-reached={} rolls={} backs={} requests={} writes={} failed={} lost={}",
@@ -268,12 +271,12 @@ impl Tally {
             self.violations,
             self.killed,
             self.not_reached,
-            self.rolls,
-            self.backs,
-            self.requests,
-            self.writes,
-            self.failed,
-            self.lost
+            self.sums.rolls,
+            self.sums.backs,
+            self.sums.requests,
+            self.sums.writes,
+            self.sums.failed,
+            self.sums.lost
         ));
     }
 }

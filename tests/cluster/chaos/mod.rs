@@ -26,11 +26,12 @@ mod weather;
 mod world;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing_subscriber::EnvFilter;
 
 use self::met::Met;
@@ -41,6 +42,8 @@ use self::setting::Setting;
 const ROUNDS_DEFAULT: u64 = 6;
 /// From here on every kind of fault must have come.
 const ROUNDS_THAT_COVER: u64 = 200;
+/// More than a round takes to form, to be troubled, and to come to rest: its members are all gone.
+const ROUND_MAX: Duration = Duration::from_secs(600);
 /// A round mostly waits.
 const AT_ONCE_DEFAULT: u64 = 6;
 
@@ -66,7 +69,10 @@ async fn rounds() {
         running.spawn(async move {
             let _place = places.acquire_owned().await;
             let setting = Setting::draw(&mut Random::new(seed));
-            let round = move || Handle::current().block_on(round::run(seed, setting, met));
+            let round = move || {
+                let bounded = async { timeout(ROUND_MAX, round::run(seed, setting, met)).await };
+                Handle::current().block_on(bounded)
+            };
             (seed, tokio::task::spawn_blocking(round).await)
         });
     }
@@ -74,7 +80,8 @@ async fn rounds() {
     while let Some(ended) = running.join_next().await {
         let (seed, ended) = ended.unwrap();
         let wrong = match ended {
-            Ok(ended) => {
+            Ok(Err(_)) => vec![format!("it did not end within {ROUND_MAX:?}")],
+            Ok(Ok(ended)) => {
                 eprintln!("seed {seed}: {}", ended.told);
                 ended.wrong
             }

@@ -18,9 +18,10 @@ mod skipped;
 mod stale_evidence;
 
 use aegis_updates::access::principal::Principal;
-use aegis_updates::base::ids::MemberId;
+use aegis_updates::base::ids::{MemberId, NodeName};
+use aegis_updates::fleet::intent::Evidence;
 use aegis_updates::machine::apply::apply;
-use aegis_updates::machine::command::Command;
+use aegis_updates::machine::command::{Command, Purpose, Take};
 use aegis_updates::machine::refusal::Refusal;
 use aegis_updates::machine::state::State;
 use aegis_updates::machine::submission::{Position, Submission};
@@ -115,6 +116,30 @@ fn after_silence(
         command,
     };
     apply(state, position, &submission).result.map(|_| ())
+}
+
+/// Takes `node` back, marked as unhealthy or not, on the evidence that these are healthy.
+fn taken_back(
+    state: &mut State,
+    node: &NodeName,
+    marked: bool,
+    healthy: impl Fn(&NodeName) -> bool,
+) -> Result<(), Refusal> {
+    let plan = state.live_plan().expect("it is live").clone();
+    let evidence = state.nodes.keys().map(|name| Evidence {
+        node: name.clone(),
+        healthy: healthy(name),
+        age_ms: 0,
+    });
+    let take = Take {
+        plan: plan.id,
+        revision: plan.revision,
+        node: node.clone(),
+        after: state.nodes[node].generation,
+        purpose: Purpose::Rollback { marked },
+        evidence: evidence.collect(),
+    };
+    by_the_leader(state, Command::Take(take))
 }
 
 fn story(world: &World) -> String {

@@ -2,15 +2,14 @@
 
 use aegis_updates::base::failure::Class;
 use aegis_updates::base::ids::NodeName;
-use aegis_updates::fleet::intent::Evidence;
 use aegis_updates::fleet::observation::{Answer, Observation, Report};
-use aegis_updates::machine::command::{Command, Purpose, Take};
+use aegis_updates::machine::command::Command;
 use aegis_updates::machine::refusal::Refusal;
 use aegis_updates::machine::state::State;
 use aegis_updates::plans::gates::Gate;
 use aegis_updates::plans::progress::{Status, Step};
 
-use super::{PLAN_MS, begun, by, by_the_leader, story};
+use super::{PLAN_MS, begun, by, by_the_leader, story, taken_back};
 use crate::setting::plain;
 
 /// Found by seed 110177: a node was taken back as unhealthy beside the one in hand, its host found it recovering and
@@ -76,19 +75,5 @@ fn a_recovered_node_waits_for_an_ordinary_slot() {
 
 /// A rollback of `node`, marked or not, on the evidence that all the others are healthy.
 fn back(state: &mut State, node: &NodeName, marked: bool) -> Result<(), Refusal> {
-    let plan = state.live_plan().expect("it is live").clone();
-    let evidence = state.nodes.keys().map(|name| Evidence {
-        node: name.clone(),
-        healthy: !marked || name != node,
-        age_ms: 0,
-    });
-    let take = Take {
-        plan: plan.id,
-        revision: plan.revision,
-        node: node.clone(),
-        after: state.nodes[node].generation,
-        purpose: Purpose::Rollback { marked },
-        evidence: evidence.collect(),
-    };
-    by_the_leader(state, Command::Take(take))
+    taken_back(state, node, marked, |name| !marked || name != node)
 }

@@ -2,14 +2,13 @@
 //! when the entry is applied.
 
 use aegis_updates::base::ids::NodeName;
-use aegis_updates::fleet::intent::Evidence;
-use aegis_updates::machine::command::{Command, Purpose, Take};
+use aegis_updates::machine::command::Command;
 use aegis_updates::machine::refusal::Refusal;
 use aegis_updates::machine::state::State;
 use aegis_updates::plans::gates::Gate;
 use aegis_updates::plans::progress::Status;
 
-use super::{PLAN_MS, by_the_leader, story, three};
+use super::{PLAN_MS, by_the_leader, story, taken_back, three};
 
 /// Found by seed 412: a rollback was decided while its node held a slot, for which no count is asked; the slot
 /// was freed, and the entry passed as a take of its own with one healthy database beside it.
@@ -47,20 +46,7 @@ fn turned(state: &State) -> State {
 
 /// An unmarked rollback of `node`, on the evidence that `healthy` are.
 fn judged(state: &State, node: &NodeName, healthy: &[&str]) -> Result<(), Refusal> {
-    let mut state = state.clone();
-    let plan = state.live_plan().expect("it is live").clone();
-    let evidence = state.nodes.keys().map(|name| Evidence {
-        node: name.clone(),
-        healthy: healthy.contains(&name.as_str()),
-        age_ms: 0,
-    });
-    let take = Take {
-        plan: plan.id,
-        revision: plan.revision,
-        node: node.clone(),
-        after: state.nodes[node].generation,
-        purpose: Purpose::Rollback { marked: false },
-        evidence: evidence.collect(),
-    };
-    by_the_leader(&mut state, Command::Take(take))
+    taken_back(&mut state.clone(), node, false, |name| {
+        healthy.contains(&name.as_str())
+    })
 }
