@@ -143,13 +143,18 @@ fn by_test(
     }))
 }
 
-/// What the panic said first; a line of it is enough to see that the failure is about the bug.
+/// What the last panic said first: those before it may be of tasks that the test ended.
 fn last_words(said: &str) -> String {
-    let mut lines = said
-        .lines()
-        .skip_while(|line| !line.contains("panicked at"))
-        .skip(1);
-    lines.next().unwrap_or("failed").trim().to_owned()
+    let Some((_, after)) = said.rsplit_once("panicked at") else {
+        return "failed".to_owned();
+    };
+    let mut lines = after.lines().skip(1).map(str::trim);
+    let first = lines.next().unwrap_or("failed");
+    // Only where it was: what was wrong comes next.
+    match lines.next() {
+        Some(next) if first.ends_with(':') => format!("{first} {next}"),
+        _ => first.to_owned(),
+    }
 }
 
 fn said(output: &Output) -> String {
@@ -168,5 +173,8 @@ mod tests {
         assert!(!is_broken("seeds 50 entries 7") && !is_broken("seed x: y"));
         let said = "thread 'x' panicked at tests/y.rs:1:2:\nI5: a foreign binary\nmore";
         assert_eq!(last_words(said), "I5: a foreign binary");
+        let said = "x panicked at y\na task\n\nx panicked at y\nseed 7:\nI13: stale\nmore";
+        assert_eq!(last_words(said), "seed 7: I13: stale");
+        assert_eq!(last_words("it ended"), "failed");
     }
 }
