@@ -44,9 +44,11 @@ pub fn next(state: &State, view: &ClusterView, plan: &Plan) -> Decision {
     take_next(state, view, plan, waits)
 }
 
-/// A take that its host never began, and may not begin any more, is made again on fresh evidence.
+/// A take that its host never began, and may not begin any more, is made again on fresh evidence; so is one that an
+/// operator released, when its host is heard again.
 fn in_hand(state: &State, view: &ClusterView, plan: &Plan, node: &Node) -> Option<Command> {
-    if !is_stale(state, view, node) || node.past_boundary() {
+    let again = is_stale(state, view, node) || node.intent.is_none();
+    if !again || node.past_boundary() {
         return None;
     }
     let heard = view

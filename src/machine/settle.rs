@@ -3,8 +3,10 @@
 
 use super::apply::Context;
 use super::handle::edges::{move_node, move_plan};
+use super::handle::observe::fail;
 use super::refusal::Refusal;
 use super::state::State;
+use crate::base::digest::Digest;
 use crate::base::failure::Class;
 use crate::base::ids::NodeName;
 use crate::base::sabotage::Bug;
@@ -17,6 +19,10 @@ pub fn settle(state: &mut State, context: &mut Context<'_>) {
         return;
     };
     // Every edge taken here was judged from the status it leaves; a wrong one changes nothing.
+    let _ = strayed(state, context, &plan);
+    let Some(plan) = state.live_plan().cloned() else {
+        return;
+    };
     let _ = react(state, context, &plan);
     let Some(plan) = state.live_plan().cloned() else {
         return;
@@ -31,6 +37,34 @@ pub fn settle(state: &mut State, context: &mut Context<'_>) {
     };
     let _ = end(state, context, &plan);
     forget_stages(state, &plan);
+}
+
+/// An updated node that runs something else by its newest report, or would when it is started: its host went back by
+/// itself while it was alone, or somebody else changed it. The plan is not done there.
+fn strayed(state: &mut State, context: &mut Context<'_>, plan: &Plan) -> Result<(), Refusal> {
+    let left = |(name, node): (&NodeName, &Progress)| {
+        let runs = runs(state, name)?;
+        let strayed = node.status == progress::Status::Updated
+            && runs != plan.target_of(name)?.digest;
+        let back = node.rollback_target.as_ref().map(|back| back.digest);
+        let class = match back == Some(runs) {
+            true => Class::HealthGateFailed,
+            false => Class::VersionMismatch,
+        };
+        strayed.then(|| (name.clone(), class, runs))
+    };
+    let left: Vec<_> = plan.nodes.iter().filter_map(left).collect();
+    for (name, class, runs) in left {
+        let detail = format!("it was updated, and is on {} again", runs.short());
+        fail(state, context, plan.id, &name, class, &detail)?;
+    }
+    Ok(())
+}
+
+/// What the node's database runs by its newest report; with nothing running, what would be started.
+fn runs(state: &State, name: &NodeName) -> Option<Digest> {
+    let database = &state.nodes.get(name)?.database;
+    database.digest.or(database.installed)
 }
 
 /// A node that newly failed turns, pauses or fails the plan.
@@ -123,8 +157,7 @@ fn waits_on_new(state: &State, plan: &Plan, name: &NodeName, node: &Progress) ->
         node.status,
         progress::Status::Pending | progress::Status::Staging | progress::Status::Staged
     );
-    let database = state.nodes.get(name).map(|node| &node.database);
-    let runs = database.and_then(|seen| seen.digest.or(seen.installed));
+    let runs = runs(state, name);
     let new = plan.target_of(name).map(|target| target.digest);
     let old = node.rollback_target.as_ref().map(|target| target.digest);
     waits && node.begun && runs == new && new != old
@@ -221,7 +254,10 @@ fn end_back(state: &mut State, context: &mut Context<'_>, plan: &Plan) -> Result
     let left = |(name, node): &(&NodeName, &Progress)| {
         let stays = matches!(
             node.status,
-            progress::Status::Updated | progress::Status::Skipped { .. }
+            // Released past its boundary, it may run either.
+            progress::Status::Updated
+                | progress::Status::Skipped { .. }
+                | progress::Status::Updating { .. }
         );
         stays || waits_on_new(state, plan, name, node)
     };
@@ -250,17 +286,23 @@ pub fn needs_back(plan: &Plan, name: &NodeName, node: &Progress) -> bool {
     plan.takes_back(name) && leaves && moved
 }
 
-/// A node of the plan whose host still works, or may work, for it.
+/// A node of the plan whose host still works, or may work, for it. Once one needs an operator no other is taken back:
+/// then those that failed, or that answered and would be taken again, are given up too.
 fn in_hand<'a>(state: &'a State, plan: &'a Plan) -> Option<&'a NodeName> {
+    let needs_operator =
+        |node: &Progress| matches!(node.status, progress::Status::NeedsOperator { .. });
+    let broken = plan.nodes.values().any(needs_operator);
     plan.nodes.iter().find_map(|(name, progress)| {
         let node = state.nodes.get(name)?;
-        let given_up = matches!(
-            progress.status,
-            progress::Status::Skipped { .. } | progress::Status::NeedsOperator { .. }
-        );
+        let given_up = match progress.status {
+            progress::Status::Skipped { .. } | progress::Status::NeedsOperator { .. } => true,
+            progress::Status::Failed { .. } => broken,
+            _ => broken && node.answered.is_some(),
+        };
         let works = node.slot.as_ref().is_some_and(|slot| slot.plan == plan.id) && !given_up;
+        // Released by an operator, it has no intent any more.
         let moves = matches!(progress.status, progress::Status::Updating { .. });
-        (works || moves).then_some(name)
+        (works || (moves && node.intent.is_some())).then_some(name)
     })
 }
 

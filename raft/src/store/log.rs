@@ -243,7 +243,6 @@ impl Newest {
             {
                 Moment {
                     boottime_ms: newest.boottime_ms,
-                    wall_ms: newest.wall_ms,
                     ..now
                 }
             }
@@ -262,7 +261,6 @@ impl Newest {
             term: record.at.term,
             boot_id: now.boot_id.clone(),
             boottime_ms: now.boottime_ms,
-            wall_ms: now.wall_ms,
             opening,
         };
         if !opening {
@@ -328,11 +326,6 @@ mod tests {
             .unwrap();
         acknowledged.await.unwrap().unwrap();
         let newest = store.disk.newest_append_not_opening().unwrap();
-        assert_eq!(
-            newest.wall_ms - 1_000_000,
-            newest.boottime_ms.cast_signed(),
-            "both clocks say the same"
-        );
         newest.boottime_ms
     }
 

@@ -37,8 +37,6 @@ pub struct Appended {
     pub boot_id: String,
     /// CLOCK_BOOTTIME: it runs on through suspend and never jumps.
     pub boottime_ms: u64,
-    /// Wall clock since the Unix epoch.
-    pub wall_ms: i64,
     /// True for a term's first entries: the leader's empty one and the payload flagged `opening`.
     pub opening: bool,
 }

@@ -5,6 +5,7 @@ use super::action::{Act, Source};
 use super::input::{Failure, Gave, Look};
 use super::ledger::{Owner, Phase, Work};
 use super::turn::{Flow, Turn};
+use super::work::already;
 use crate::base::duration::Millis;
 use crate::base::limits::RECONNECT_GRACE;
 use crate::fleet::observation::Answer;
@@ -57,7 +58,7 @@ impl Turn<'_> {
                 true => self.run_for_work(Act::Undrain),
                 false => self.next_part(),
             },
-            _ => self.out_again(answer),
+            _ => self.out_again(work, answer),
         }
     }
 
@@ -126,10 +127,23 @@ impl Turn<'_> {
         Flow::Again
     }
 
-    fn out_again(&mut self, answer: Option<&Answer>) -> Flow {
+    fn out_again(&mut self, work: &Work, answer: Option<&Answer>) -> Flow {
+        let answer = match answer {
+            // Found before the node was put back; its report must show it still.
+            Some(Answer::AlreadyThere | Answer::RolledBack { .. } | Answer::Recovered) => {
+                let Some(look) = self.fresh_look() else {
+                    return Flow::Wait;
+                };
+                let found = already(&work.intent.goal, &look);
+                Some(found.unwrap_or_else(|| Answer::GivenBack {
+                    reason: format!("it fell ill while it was put back: {}", look.describe()),
+                }))
+            }
+            answer => answer.cloned(),
+        };
         self.set_ready(true);
         match answer {
-            Some(answer) => self.answer(answer.clone()),
+            Some(answer) => self.answer(answer),
             None => self.ledger.work = None,
         }
         Flow::Again

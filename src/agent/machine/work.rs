@@ -170,7 +170,9 @@ impl Turn<'_> {
 /// What a take finds fulfilled without any act.
 pub(super) fn already(goal: &Goal, look: &Look) -> Option<Answer> {
     match goal {
-        Goal::Update { target, .. } if look.serves(target) => Some(Answer::AlreadyThere),
+        Goal::Stage { target, .. } | Goal::Update { target, .. } if look.serves(target) => {
+            Some(Answer::AlreadyThere)
+        }
         Goal::Rollback { target, .. } if look.serves(target) => Some(Answer::RolledBack {
             rejoin: Rejoin::Own,
         }),

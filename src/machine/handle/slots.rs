@@ -28,6 +28,7 @@ pub fn release(
         return Err(Refusal::BeginOpen { node: name.clone() });
     }
     let plan = node.slot.as_ref().map(|slot| slot.plan);
+    let untouched = !node.past_boundary();
     let node = state.node_mut(name)?;
     node.generation = node.generation.next();
     node.intent = None;
@@ -38,15 +39,15 @@ pub fn release(
         node: name.clone(),
         how: "released by an operator".to_owned(),
     });
-    if let Some(plan) = plan {
-        put_back_unbegun(state, context, plan, name)?;
+    if let Some(plan) = plan.filter(|_| untouched) {
+        put_back_untouched(state, context, plan, name)?;
     }
     Ok(Reply::Done)
 }
 
-/// Nothing was ever begun there, and nobody will say so any more: the node is where it was before its take. A
-/// plan that goes back would else wait for it.
-fn put_back_unbegun(
+/// Nothing was swapped for this take, and nobody will say so any more: the node is where it was before it. A plan
+/// that goes back would else wait for it.
+fn put_back_untouched(
     state: &mut State,
     context: &mut Context<'_>,
     plan: PlanId,
@@ -54,9 +55,8 @@ fn put_back_unbegun(
 ) -> Result<(), Refusal> {
     let waits = state.plans.get(&plan).is_some_and(|plan| {
         let node = plan.nodes.get(name);
-        let unbegun =
-            |node: &Progress| matches!(node.status, Status::Updating { .. }) && !node.begun;
-        plan.status.is_live() && node.is_some_and(unbegun)
+        let updating = |node: &Progress| matches!(node.status, Status::Updating { .. });
+        plan.status.is_live() && node.is_some_and(updating)
     });
     if waits {
         move_node(state, context, plan, name, |status| status.give_back())?;

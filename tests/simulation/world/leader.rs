@@ -7,7 +7,7 @@ use aegis_updates::access::principal::Principal;
 use aegis_updates::base::duration::Millis;
 use aegis_updates::base::ids::{MemberId, NodeName};
 use aegis_updates::base::limits::{
-    CLOCK_SKEW_MAX, HEALTH_AGE_MAX, QUORUM_ACK_AGE_MAX, TICK_INTERVAL,
+    HEALTH_AGE_MAX, QUORUM_ACK_AGE_MAX, TICK_INTERVAL,
 };
 use aegis_updates::decision::begin;
 use aegis_updates::decision::decide::decide;
@@ -368,14 +368,12 @@ impl World {
     }
 }
 
-/// As the control loop computes it: the boot clock within a boot, the wall clock less its error across boots.
+/// As the control loop computes it: the boot clock within a boot, the time since it began across boots.
 pub fn idle_ms(appended: Moment, now: Moment) -> u64 {
     if appended.boot == now.boot {
         return now.boot_ms.saturating_sub(appended.boot_ms);
     }
-    now.wall_ms
-        .saturating_sub(appended.wall_ms)
-        .saturating_sub(CLOCK_SKEW_MAX.0)
+    now.boot_ms
 }
 
 /// A deadline in `run` time is pending: a plan moves, a notice runs, or a node is in hand.

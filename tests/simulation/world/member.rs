@@ -29,7 +29,6 @@ pub enum Daemon {
 pub struct Moment {
     pub boot: u64,
     pub boot_ms: u64,
-    pub wall_ms: u64,
 }
 
 pub struct Member {
@@ -126,7 +125,6 @@ impl Member {
         Moment {
             boot: self.boot,
             boot_ms: self.boot_ms(now_ms),
-            wall_ms: self.wall_ms(now_ms),
         }
     }
 }
