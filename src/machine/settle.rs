@@ -44,8 +44,8 @@ pub fn settle(state: &mut State, context: &mut Context<'_>) {
 fn strayed(state: &mut State, context: &mut Context<'_>, plan: &Plan) -> Result<(), Refusal> {
     let left = |(name, node): (&NodeName, &Progress)| {
         let runs = runs(state, name)?;
-        let strayed = node.status == progress::Status::Updated
-            && runs != plan.target_of(name)?.digest;
+        let strayed =
+            node.status == progress::Status::Updated && runs != plan.target_of(name)?.digest;
         let back = node.rollback_target.as_ref().map(|back| back.digest);
         let class = match back == Some(runs) {
             true => Class::HealthGateFailed,

@@ -8,6 +8,7 @@ mod downgrades;
 mod endless_notice;
 mod going_back;
 mod half_installed;
+mod needs_operator;
 mod outages;
 mod overtaken;
 mod plain_roll;
@@ -16,6 +17,7 @@ mod released;
 mod retried;
 mod skipped;
 mod stale_evidence;
+mod strayed;
 
 use aegis_updates::access::principal::Principal;
 use aegis_updates::base::ids::{MemberId, NodeName};

@@ -39,6 +39,29 @@ fn an_outage_beyond_the_grace_takes_everything_back() {
     }
 }
 
+/// Found by seed 115550 and four more: across a boot the wall clock told how long nothing had been appended, and one that
+/// was set forward told of an outage that never was.
+#[test]
+fn a_clock_set_forward_across_a_boot_is_no_outage() {
+    let mut world = three(2);
+    until_in(&mut world, Step::Soaking);
+    for member in [MemberId(1), MemberId(2), MemberId(3)] {
+        let now_ms = world.now;
+        world.power_off(member, now_ms + 1_000);
+        world.member_mut(member).set_clock(now_ms, 3_600_000);
+    }
+    let noticed = world.run_until(PLAN_MS, |world| {
+        let live = world.oracle.state.live_plan();
+        live.is_none_or(|plan| plan.notice_until_run_ms.is_some())
+    });
+    assert!(noticed, "{}", story(&world));
+    assert!(
+        world.oracle.state.live_plan().is_none(),
+        "{}",
+        story(&world)
+    );
+}
+
 /// Found on real daemons: a leader that was frozen with the others made an entry as it woke, and lost its term before
 /// its next tick could tell how long nothing had been applied.
 #[test]

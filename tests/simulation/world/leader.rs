@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use aegis_updates::access::principal::Principal;
 use aegis_updates::base::duration::Millis;
 use aegis_updates::base::ids::{MemberId, NodeName};
-use aegis_updates::base::limits::{
-    HEALTH_AGE_MAX, QUORUM_ACK_AGE_MAX, TICK_INTERVAL,
-};
+use aegis_updates::base::limits::{HEALTH_AGE_MAX, QUORUM_ACK_AGE_MAX, TICK_INTERVAL};
 use aegis_updates::decision::begin;
 use aegis_updates::decision::decide::decide;
 use aegis_updates::fleet::intent::Begin;

@@ -216,6 +216,33 @@ fn a_marked_node_that_heals_between_rename_and_stop_keeps_its_binary() {
     rig.assert_clean();
 }
 
+/// Found by seed 301112: it answered what it had found before, with a sick database in the same report, and its rollback
+/// was taken for one that failed.
+#[test]
+fn a_node_that_falls_ill_while_it_is_put_back_is_given_back() {
+    let mut rig = Rig::new();
+    (rig.running, rig.installed) = (Some(new().digest), new().digest);
+    rig.sick.insert(new().digest);
+    rig.crash();
+    rig.pass(1_000);
+    rig.grants.remove(&Which::Second);
+    rig.intend(rollback(true));
+    while !rig.entered().contains(&Step::Swapping) {
+        rig.pass(250);
+    }
+    rig.sick.clear();
+    rig.hold("remove_prepared");
+    rig.grants.insert(Which::Second);
+    while rig.beside.is_some() && !rig.acts.contains(&"remove_prepared") {
+        rig.pass(250);
+    }
+    rig.sick.insert(new().digest);
+    rig.release();
+    assert!(matches!(rig.finish(), Answer::GivenBack { .. }));
+    assert!(!rig.acted() && rig.starts == 0);
+    rig.assert_clean();
+}
+
 #[test]
 fn a_database_that_is_down_is_neither_drained_nor_flushed() {
     let mut rig = Rig::new();
