@@ -42,7 +42,9 @@ pub fn stand_down(state: &State) -> Option<Command> {
 /// A skipped or failed node is no longer wanted by its plan, though the plan goes on.
 fn in_motion(plan: &Plan, node: &Node, goal: &Goal) -> bool {
     let fits = |status: &progress::Status| match goal {
-        Goal::Rollback { .. } => matches!(status, progress::Status::RollingBack { .. }),
+        Goal::Rollback { .. } if !plan.is_way_back() => {
+            matches!(status, progress::Status::RollingBack { .. })
+        }
         _ => matches!(status, progress::Status::Updating { .. }),
     };
     plan.nodes

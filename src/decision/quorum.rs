@@ -9,9 +9,14 @@ use crate::machine::command::Command;
 use crate::machine::state::State;
 use crate::plans::gates::{Gate, Red};
 use crate::plans::plan::Plan;
+use crate::plans::spec::Kind;
 
 /// Proposed once too few databases have been known to serve for longer than the grace.
+/// A rollback is the answer to it, and is not stopped by it.
 pub fn lost_for_good(state: &State, view: &ClusterView, plan: &Plan) -> Option<Command> {
+    if plan.kind == Kind::Rollback {
+        return None;
+    }
     let grace = state.head.cluster.as_ref()?.settings.quorum_loss_grace_ms;
     let lost = lost(state, view);
     let last = lost.get(losses_needed(state, plan).checked_sub(1)?)?;

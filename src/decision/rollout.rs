@@ -9,6 +9,7 @@ use crate::fleet::node::Node;
 use crate::fleet::view::ClusterView;
 use crate::machine::command::{Command, Purpose, Take};
 use crate::machine::state::State;
+use crate::plans::gates::Red;
 use crate::plans::plan::Plan;
 use crate::plans::progress::Status;
 
@@ -55,8 +56,18 @@ fn in_hand(state: &State, view: &ClusterView, plan: &Plan, node: &Node) -> Optio
         .hosts
         .get(&node.name)
         .is_some_and(|host| host.fresh().is_some());
-    let green = gates::for_update(state, view, plan, node).is_empty();
-    (heard && green).then(|| take(view, plan, node, Purpose::Update))
+    let (purpose, red) = gates_of(state, view, plan, node);
+    (heard && red.is_empty()).then(|| take(view, plan, node, purpose))
+}
+
+/// An unhealthy node of a plan that leads back waits for nothing but the quorum, as in any rollback.
+fn gates_of(state: &State, view: &ClusterView, plan: &Plan, node: &Node) -> (Purpose, Vec<Red>) {
+    if plan.is_way_back() && order::is_sick(view, node) {
+        let purpose = Purpose::Rollback { marked: true };
+        return (purpose, gates::for_rollback(state, view, plan, node));
+    }
+    let red = gates::for_update(state, view, plan, node);
+    (Purpose::Update, red)
 }
 
 /// The take is unanswered and can no longer be begun: another term's, or too old.
@@ -86,7 +97,7 @@ fn take_next(state: &State, view: &ClusterView, plan: &Plan, mut waits: Vec<Wait
     else {
         return Decision::wait(waits);
     };
-    let red = gates::for_update(state, view, plan, node);
+    let (purpose, red) = gates_of(state, view, plan, node);
     if !red.is_empty() {
         waits.extend(red.iter().map(|red| Wait::gate(&node.name, red)));
         waits.extend(blocked_by_silent(state, view, node));
@@ -100,7 +111,7 @@ fn take_next(state: &State, view: &ClusterView, plan: &Plan, mut waits: Vec<Wait
     }
     Decision {
         waits,
-        ..Decision::propose(take(view, plan, node, Purpose::Update))
+        ..Decision::propose(take(view, plan, node, purpose))
     }
 }
 

@@ -257,6 +257,11 @@ impl Plan {
         own.or_else(|| self.release.as_ref().map(Release::binary))
     }
 
+    /// It goes forward to where its nodes came from.
+    pub fn is_way_back(&self) -> bool {
+        self.kind == Kind::Rollback && self.goes_forward()
+    }
+
     /// True while the plan may disrupt further nodes with its release.
     pub fn goes_forward(&self) -> bool {
         self.status == Status::InProgress && !self.cancelling && self.notice_until_run_ms.is_none()

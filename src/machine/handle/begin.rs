@@ -105,11 +105,12 @@ pub fn may_begin(state: &State, node: &Node, begin: &Begin) -> Result<(), Refusa
     let plan = state.plan(intent.plan)?;
     let fits = |status: &Status| match intent.goal {
         Goal::Update { .. } => matches!(status, Status::Updating { .. }),
+        _ if plan.is_way_back() => matches!(status, Status::Updating { .. }),
         _ => matches!(status, Status::RollingBack { .. }),
     };
     let may = match intent.goal {
         Goal::Update { .. } => plan.goes_forward(),
-        _ => plan.takes_back(&node.name),
+        _ => plan.is_way_back() || plan.takes_back(&node.name),
     };
     if !may && !Bug::AnyPlanBegins.is_planted() {
         return Err(Refusal::PlanNotInProgress { plan: plan.id });

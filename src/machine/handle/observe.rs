@@ -148,14 +148,19 @@ fn answered(
     }
     let status = &progress(state, plan, name)?.status;
     let rolling_back = matches!(status, Status::RollingBack { .. });
+    let kind = state.plan(plan)?.kind;
     let (stages, is_in_hand) = (status.staged().is_ok(), status.give_back().is_ok());
     match &answered.answer {
         Answer::Staged if stages => move_node(state, context, plan, name, |status| status.staged()),
         Answer::AlreadyThere | Answer::Updated { .. } if !rolling_back => {
             arrived(state, context, seen, plan)
         }
+        Answer::RolledBack { .. } if is_in_hand && kind == Kind::Rollback => {
+            arrived(state, context, seen, plan)
+        }
         Answer::RolledBack { .. } if rolling_back => went_back(state, context, seen, plan),
-        Answer::GivenBack { .. } | Answer::StoodDown if is_in_hand => {
+        // It healed, and is taken as a healthy node when its turn comes.
+        Answer::GivenBack { .. } | Answer::StoodDown | Answer::Recovered if is_in_hand => {
             move_node(state, context, plan, name, |status| status.give_back())
         }
         // A rollback that was given back, stood down or found the node healthy is taken again.

@@ -30,9 +30,16 @@ pub fn take(state: &mut State, context: &mut Context<'_>, take: &Take) -> Result
         Purpose::Update => move_node(state, context, take.plan, &take.node, |status| {
             status.take()
         })?,
-        Purpose::Rollback { .. } => move_node(state, context, take.plan, &take.node, |status| {
-            status.take_back()
-        })?,
+        Purpose::Rollback { .. } => {
+            let forward = state.plan(take.plan)?.goes_forward();
+            move_node(state, context, take.plan, &take.node, |status| {
+                if forward {
+                    status.take()
+                } else {
+                    status.take_back()
+                }
+            })?;
+        }
     }
     let name = goal.name().to_owned();
     let node = state.node_mut(&take.node)?;
@@ -147,6 +154,9 @@ fn may_take(state: &State, context: &Context<'_>, take: &Take) -> Result<(), Ref
     }
     match take.purpose {
         Purpose::Update => may_update(state, plan, node, take)?,
+        Purpose::Rollback { marked: true } if plan.is_way_back() => {
+            may_return(state, plan, node, take)?;
+        }
         Purpose::Rollback { marked } => may_go_back(state, plan, node, take, marked)?,
     }
     led_by_another(state, context, node)
@@ -203,6 +213,19 @@ fn may_go_back(
         return Err(shut(Gate::Slot, "no slot is free"));
     }
     enough_serve(state, plan, take)
+}
+
+/// A plan of kind rollback takes a node that is unhealthy, by the evidence too, under a rollback's gates: what it runs
+/// may be what keeps it and others from serving.
+fn may_return(state: &State, plan: &Plan, node: &Node, take: &Take) -> Result<(), Refusal> {
+    let status = &progress(state, plan.id, &node.name)?.status;
+    if !plan.all_staged() || status.take().is_err() || node.past_boundary() {
+        return Err(moved_on(plan, node, status));
+    }
+    if seen_healthy(take, &node.name) == Some(false) {
+        return Ok(());
+    }
+    Err(shut(Gate::Slot, "healthy, and taken as an unhealthy node"))
 }
 
 /// The leader's own node is never taken first, but where nobody else could lead or the handoff failed.
@@ -307,17 +330,20 @@ fn goal(state: &State, take: &Take) -> Result<Goal, Refusal> {
         .rollback_target
         .clone();
     let back = back.ok_or_else(|| missing("rollback target"))?;
+    let plan = state.plan(take.plan)?;
+    let target = || {
+        let target = plan.target_of(&take.node);
+        target.ok_or_else(|| missing("target"))
+    };
     Ok(match take.purpose {
-        Purpose::Update => {
-            let target = state
-                .plan(take.plan)?
-                .target_of(&take.node)
-                .ok_or_else(|| missing("target"))?;
-            Goal::Update {
-                target,
-                rollback_target: back,
-            }
-        }
+        Purpose::Update => Goal::Update {
+            target: target()?,
+            rollback_target: back,
+        },
+        Purpose::Rollback { marked } if plan.is_way_back() => Goal::Rollback {
+            target: target()?,
+            marked,
+        },
         Purpose::Rollback { marked } => Goal::Rollback {
             target: back,
             marked,

@@ -146,7 +146,7 @@ impl ModelHands {
                 process.stopping = true;
                 one.ends_at_ms = Some(now_ms() + lasts);
                 hosts.stopped(&self.name);
-                hosts.taken_away(&self.name);
+                hosts.taken_away_by_act(&self.name);
             }
         });
         let end = now_ms() + timeout.0;
@@ -172,7 +172,7 @@ fn effect(hosts: &mut Hosts, name: &NodeName, act: &Act) -> Result<Gave, Failure
             let away = host.ready && !host.drained;
             host.drained = true;
             if away {
-                hosts.taken_away(name);
+                hosts.taken_away_by_act(name);
             }
             Ok(Gave::Nothing)
         }

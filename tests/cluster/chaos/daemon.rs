@@ -52,6 +52,8 @@ const IMAGES: ImagePolicy = ImagePolicy {
     keep: 16,
 };
 
+/// How a member's last word begins that gave up on a disk; this machine's may be busy for that long.
+const STOOD_STILL: &str = "the store has been stuck in one operation";
 const FREE_AGAIN: Duration = Duration::from_millis(20);
 
 /// Everything that a daemon does for consensus and for its own host; the database is a model.
@@ -60,11 +62,15 @@ pub async fn open(
     world: Arc<World>,
     dying: Arc<AtomicBool>,
 ) -> (Arc<Station>, Arc<Published>) {
-    let watch = world.watch.clone();
-    let who = place.id;
+    let (around, here) = (world.clone(), place.clone());
     let fatal = Fatal::new(move |reason| {
-        if !dying.load(Ordering::SeqCst) {
-            watch.wrong(format!("member {who} failed: {reason}"));
+        if dying.load(Ordering::SeqCst) {
+        } else if reason.starts_with(STOOD_STILL) {
+            around.met.count("disk_stood_still");
+            around.fallen.lock().unwrap().push(here.name.clone());
+        } else {
+            let who = here.id;
+            around.watch.wrong(format!("member {who} failed: {reason}"));
         }
     });
     let slot: Slot = Arc::new(OnceLock::new());

@@ -38,6 +38,8 @@ pub struct One {
     restart_at_ms: Option<u64>,
     alive_ms: u64,
     healthy_at_last_look: bool,
+    /// And it was at the last look before the act that now runs was begun: that one the act rests on.
+    healthy_when_told: bool,
     down_by_plan: bool,
     acting: Option<u64>,
     newest_acting: Generation,
@@ -78,6 +80,7 @@ impl Hosts {
             restart_at_ms: None,
             alive_ms: 0,
             healthy_at_last_look: false,
+            healthy_when_told: false,
             down_by_plan: false,
             acting: None,
             newest_acting: Generation::default(),
@@ -135,14 +138,20 @@ impl Hosts {
             }
         }
         for name in turned {
-            self.taken_away(&name);
+            let served = self.one(&name).healthy_at_last_look;
+            self.taken_away(&name, served);
         }
     }
 
-    /// A daemon takes its database from traffic.
-    pub fn taken_away(&mut self, name: &NodeName) {
+    /// The act that its daemon runs takes a database from traffic.
+    pub fn taken_away_by_act(&mut self, name: &NodeName) {
+        let served = self.one(name).healthy_when_told;
+        self.taken_away(name, served);
+    }
+
+    fn taken_away(&mut self, name: &NodeName, served: bool) {
         let one = self.one(name);
-        if one.healthy_at_last_look && !one.gone {
+        if served && !one.gone {
             one.down_by_plan = true;
         }
         let down = self.all.iter().filter(|(_, one)| one.down_by_plan);
@@ -182,6 +191,7 @@ impl Hosts {
         let judged = i07::judge(generation, one.newest_acting, one.acting);
         one.newest_acting = one.newest_acting.max(generation);
         one.acting = Some(number);
+        one.healthy_when_told = one.healthy_at_last_look;
         let judged = judged.map_err(|detail| format!("{detail} ({})", act.name()));
         self.judged("I7", name, judged);
     }

@@ -19,7 +19,7 @@ use super::clients::Client;
 use super::met::Met;
 use super::random::Random;
 use super::setting::Setting;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, supervise};
 use super::world::World;
 use crate::support::client;
 
@@ -48,6 +48,7 @@ pub async fn run(seed: u64, setting: Setting, met: Arc<Met>) -> Ended {
     let (stop, stopped) = watch::channel(false);
     let mut beats = JoinSet::new();
     beats.spawn(beat(world.clone()));
+    beats.spawn(supervise(world.clone()));
     let mut busy = clients(&world, &mut random, &stopped);
     if !world.setting.calm {
         // Some rounds give plans room to move, others hardly any.

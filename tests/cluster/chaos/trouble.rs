@@ -20,6 +20,9 @@ use super::weather::Rough;
 use super::world::World;
 use crate::support::client;
 
+/// How long a supervisor takes to notice.
+const SUPERVISED: Duration = Duration::from_millis(100);
+
 pub struct Trouble {
     pub world: Arc<World>,
     pub random: Random,
@@ -85,26 +88,17 @@ impl Trouble {
 
     async fn kill(&mut self) {
         let Some(name) = self.victim() else { return };
-        let taken = {
-            let mut seats = self.world.seats.lock().unwrap();
-            let seat = seats.get_mut(&name);
-            seat.and_then(|seat| Some((seat.place.clone(), seat.life.take()?)))
-        };
-        if let Some((place, life)) = taken {
-            self.world.met.count("kill");
-            life.kill().await;
+        let world = self.world.clone();
+        let dead = async {
+            world.met.count("kill");
             let most = if self.random.percent(20) {
                 6_000
             } else {
                 2_000
             };
             self.lasts(50, most).await;
-            let life = Life::begin(place, self.world.clone()).await;
-            let mut seats = self.world.seats.lock().unwrap();
-            if let Some(seat) = seats.get_mut(&name) {
-                seat.life = Some(life);
-            }
-        }
+        };
+        restart(&world, &name, dead).await;
         self.leave(&name);
     }
 
@@ -247,5 +241,33 @@ impl Trouble {
         self.world.fleet.with(|hosts| {
             hosts.origin_down_until_ms = now_ms() + lasts;
         });
+    }
+}
+
+/// Starts what has fallen again, as a supervisor does.
+pub async fn supervise(world: Arc<World>) {
+    loop {
+        sleep(SUPERVISED).await;
+        let fallen = std::mem::take(&mut *world.fallen.lock().unwrap());
+        for name in fallen {
+            restart(&world, &name, sleep(SUPERVISED)).await;
+        }
+    }
+}
+
+/// Kills a daemon that lives, and begins its next life when `dead` is over.
+async fn restart(world: &Arc<World>, name: &NodeName, dead: impl Future<Output = ()>) {
+    let taken = {
+        let mut seats = world.seats.lock().unwrap();
+        let seat = seats.get_mut(name);
+        seat.and_then(|seat| Some((seat.place.clone(), seat.life.take()?)))
+    };
+    let Some((place, life)) = taken else { return };
+    life.kill().await;
+    dead.await;
+    let life = Life::begin(place, world.clone()).await;
+    let mut seats = world.seats.lock().unwrap();
+    if let Some(seat) = seats.get_mut(name) {
+        seat.life = Some(life);
     }
 }

@@ -38,6 +38,8 @@ pub struct World {
     pub met: Arc<Met>,
     pub history: History,
     pub seats: Mutex<BTreeMap<NodeName, Seat>>,
+    /// Daemons that ended because their disk stood still; whatever supervises them starts them again.
+    pub fallen: Mutex<Vec<NodeName>>,
     random: Mutex<Random>,
     pub authority: Authority,
     numbers: AtomicU64,
@@ -72,6 +74,7 @@ impl World {
             met,
             history: History::default(),
             seats: Mutex::default(),
+            fallen: Mutex::default(),
             random: Mutex::new(random),
             authority: Authority::create(CLUSTER, wall_now()).unwrap(),
             numbers: AtomicU64::new(1),

@@ -99,6 +99,7 @@ fn wants(plan: &Plan, name: &NodeName, goal: &Goal) -> bool {
             plan.status == Status::InProgress
         }
         (Goal::Rollback { .. }, progress::Status::RollingBack { .. }) => turned,
+        (Goal::Rollback { .. }, progress::Status::Updating { .. }) => plan.is_way_back(),
         _ => false,
     }
 }

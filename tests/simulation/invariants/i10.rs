@@ -5,6 +5,7 @@ use aegis_updates::base::digest::Digest;
 use aegis_updates::base::ids::PlanId;
 use aegis_updates::journal::fact::Fact;
 use aegis_updates::plans::plan::{Plan, Status};
+use aegis_updates::plans::spec::Kind;
 
 pub use super::ended::ended_truly;
 use crate::oracle::Step;
@@ -43,6 +44,11 @@ fn went_back_there(step: &Step<'_>, fact: &Fact) -> Result<(), String> {
         }
         _ => return Ok(()),
     };
+    // A plan of kind rollback leads where another plan went from.
+    let leads_back = |plan: &Plan| plan.kind == Kind::Rollback;
+    if step.after.plans.get(plan).is_some_and(leads_back) {
+        return Ok(());
+    }
     let from = step.times.went_from.get(&(*plan, name.clone()));
     if from.is_none() || from == goes_to.as_ref() {
         return Ok(());

@@ -6,6 +6,7 @@ use aegis_updates::journal::fact::Fact;
 use aegis_updates::machine::command::{Command, Purpose};
 use aegis_updates::machine::state::State;
 use aegis_updates::plans::plan::Status;
+use aegis_updates::plans::spec::Kind;
 
 use crate::oracle::Step;
 
@@ -32,7 +33,10 @@ pub fn decided(state: &State, words: &[Word], decision: Option<&Command>) -> Res
     let now = too_few(&|word| word.lost_for_ms.is_some());
     let perhaps = too_few(&|word| word.lost_for_ms.is_some() && word.healthy_ago_ms > grace_ms);
     let surely = too_few(&|word| word.lost_for_ms.is_some_and(|lost_ms| lost_ms > grace_ms));
-    let open = plan.status == Status::InProgress && plan.notice_until_run_ms.is_none();
+    // A plan that leads back is the answer to a loss.
+    let open = plan.status == Status::InProgress
+        && plan.kind != Kind::Rollback
+        && plan.notice_until_run_ms.is_none();
     let heard = || format!("{serve} must serve, the grace is {grace_ms} ms, heard: {words:?}");
     match decision {
         Some(Command::LoseQuorum { .. }) if !perhaps => {

@@ -15,6 +15,7 @@ mod plain_roll;
 mod recovered;
 mod released;
 mod retried;
+mod sick_after_the_end;
 mod skipped;
 mod stale_evidence;
 mod strayed;

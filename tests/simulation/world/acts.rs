@@ -127,12 +127,12 @@ impl World {
                 // Not ready, it takes no traffic already.
                 let away = self.member(id).host.ready && !self.member(id).host.drained;
                 self.member_mut(id).host.drained = true;
-                self.truth.traffic(id, &self.members, now, away);
+                self.truth.traffic_by_act(id, &self.members, now, away);
                 Ok(Gave::Nothing)
             }
             Act::Undrain => {
                 self.member_mut(id).host.drained = false;
-                self.truth.traffic(id, &self.members, now, false);
+                self.truth.traffic_by_act(id, &self.members, now, false);
                 Ok(Gave::Nothing)
             }
             Act::WaitDrained { timeout } => {
@@ -157,7 +157,8 @@ impl World {
             Act::Prepare { digest, from, .. } => {
                 let host = &mut self.member_mut(id).host;
                 let there = match from {
-                    Source::Staged => host.staged.contains(digest),
+                    // A plan that leads back stages nothing: what it wants was kept.
+                    Source::Staged => host.staged.contains(digest) || host.backups.contains(digest),
                     Source::Backup => host.backups.contains(digest),
                     Source::Running => host
                         .process
@@ -287,7 +288,7 @@ impl World {
         let alone = self.member(id).agent.disk.alone.is_some();
         let retries = self.setting.strategy.deadlines.restart_retries;
         self.truth.stopped(id, now, generation, 1 + retries, alone);
-        self.truth.traffic(id, &self.members, now, true);
+        self.truth.traffic_by_act(id, &self.members, now, true);
         self.at_time(now + lasts, Event::DatabaseEnds { member: id, run });
         *ends = now + lasts + 5;
         Ok(Gave::Nothing)

@@ -9,8 +9,9 @@ use aegis_updates::base::numbers::reached_by_majority;
 use super::World;
 use super::member::Member;
 
-/// A sample's time on its way, and as long as its leader goes by it.
-const LATELY_MS: u64 = 6_100 + HEALTH_AGE_MAX.0;
+/// As long as a leader may be frozen over a sample that has come, a sample's time on its way, and as long as its leader
+/// goes by it.
+const LATELY_MS: u64 = 24_000 + 6_100 + HEALTH_AGE_MAX.0;
 
 impl Member {
     pub fn set_clock(&mut self, now_ms: u64, offset_ms: i64) {

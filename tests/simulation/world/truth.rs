@@ -14,6 +14,8 @@ use super::member::Member;
 pub struct Seen {
     /// At the host's last look its database was healthy.
     pub healthy_at_last_look: bool,
+    /// And it was at the last look before the act that now runs was begun: that one the act rests on.
+    healthy_when_told: bool,
     /// Its daemon took it from traffic, and it has not served since.
     pub down_by_plan: bool,
     down_since_ms: u64,
@@ -73,8 +75,25 @@ impl Truth {
 
     /// A daemon changed whether its database takes traffic.
     pub fn traffic(&mut self, id: MemberId, members: &[Member], now_ms: u64, away: bool) {
+        let served = self.host(id).healthy_at_last_look;
+        self.turned(id, members, now_ms, (away, served));
+    }
+
+    /// The act that its daemon runs did.
+    pub fn traffic_by_act(&mut self, id: MemberId, members: &[Member], now_ms: u64, away: bool) {
+        let served = self.host(id).healthy_when_told;
+        self.turned(id, members, now_ms, (away, served));
+    }
+
+    fn turned(
+        &mut self,
+        id: MemberId,
+        members: &[Member],
+        now_ms: u64,
+        (away, served): (bool, bool),
+    ) {
         let seen = self.host(id);
-        if away && seen.healthy_at_last_look && !seen.down_by_plan {
+        if away && served && !seen.down_by_plan {
             (seen.down_by_plan, seen.down_since_ms) = (true, now_ms);
         }
         let given_back =
@@ -115,6 +134,7 @@ impl Truth {
 
     pub fn act_starts(&mut self, id: MemberId, generation: Generation, running: Option<u64>) {
         let seen = self.host(id);
+        seen.healthy_when_told = seen.healthy_at_last_look;
         let judged = i07::judge(generation, seen.newest_acting, running);
         seen.newest_acting = seen.newest_acting.max(generation);
         if let Err(detail) = judged {
