@@ -3,6 +3,8 @@
 
 use aegis_updates_raft::store::{Appended, Moment};
 
+use crate::machine::state::Head;
+
 /// How long this host has appended nothing, in milliseconds, as far as it was there to see. Within one boot the boot
 /// clock says it, which runs on through suspend and never jumps. Across boots it is the time since this one began:
 /// only the wall clock could say more, and a jump of it must not be taken for an outage.
@@ -11,6 +13,23 @@ pub fn idle_ms(newest: &Appended, now: &Moment) -> u64 {
         return now.boottime_ms.saturating_sub(newest.boottime_ms);
     }
     now.boottime_ms
+}
+
+/// The log's time, and as long since as is certain. `elapsed_ms` is since this member applied its newest entry; a
+/// member that was frozen may have applied it as it woke, so what it appended tells more, unless a term was opened
+/// since: that entry told of the time before it already.
+pub fn without_a_majority(
+    head: &Head,
+    newest: Option<&Appended>,
+    now: &Moment,
+    elapsed_ms: u64,
+) -> u64 {
+    let told = |newest: &&Appended| {
+        newest.boot_id == now.boot_id && head.journal.last_index <= newest.index
+    };
+    let idle_ms = newest.filter(told).map_or(0, |newest| idle_ms(newest, now));
+    let since_ms = elapsed_ms.max(idle_ms);
+    head.clock.wall_ms.saturating_add(since_ms)
 }
 
 /// The wall clock as the log keeps it; a clock before 1970 counts as 1970.
@@ -47,5 +66,24 @@ mod tests {
             assert_eq!(idle_ms(&newest, &moment("a", 4_000, wall_ms)), 3_000);
             assert_eq!(idle_ms(&newest, &moment("b", 400, wall_ms)), 400);
         }
+    }
+
+    /// Found by rounds 30, 64 and 156 of the real daemons: the leader that woke from an outage stamped the time before it.
+    #[test]
+    fn what_was_applied_late_does_not_set_the_time_back() {
+        let mut head = Head::default();
+        head.clock.wall_ms = 1_000_000;
+        head.journal.last_index = 7;
+        let now = moment("a", 10_000, 0);
+        let stamped = |head: &Head, boot_id, elapsed_ms| {
+            without_a_majority(head, Some(&appended(boot_id, 1_000)), &now, elapsed_ms)
+        };
+        assert_eq!(stamped(&head, "a", 5), 1_009_000);
+        assert_eq!(stamped(&head, "a", 9_500), 1_009_500);
+        assert_eq!(stamped(&head, "b", 5), 1_000_005);
+        assert_eq!(without_a_majority(&head, None, &now, 5), 1_000_005);
+        // A term was opened since, and counted the outage.
+        head.journal.last_index = 8;
+        assert_eq!(stamped(&head, "a", 5), 1_000_005);
     }
 }

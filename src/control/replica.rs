@@ -290,7 +290,7 @@ impl Replica {
     }
 
     /// What this leader's entries say of the wall clock: its own counts no more than any other voter's, and without
-    /// the word of a majority the time is the log's, and as long since as this member's monotonic clock says.
+    /// the word of a majority the time is the log's, and as long since as this member's monotonic clocks say.
     pub fn wall_ms(&self) -> u64 {
         let own_ms = clock::wall_ms(&self.0.clock.now());
         let state = self.state();
@@ -302,8 +302,10 @@ impl Replica {
             .majority_wall_ms(term, voters, self.me(), own_ms);
         let Some(wall_ms) = wall_ms else {
             // The state was read before: never longer than it is.
-            let since = self.0.published.newest().at.elapsed();
-            return state.head.clock.wall_ms.saturating_add(millis(since));
+            let elapsed_ms = millis(self.0.published.newest().at.elapsed());
+            let newest = self.member().newest_append_not_opening();
+            let now = self.0.clock.now();
+            return clock::without_a_majority(&state.head, newest.as_ref(), &now, elapsed_ms);
         };
         let wrong = wall_ms.abs_diff(own_ms) > CLOCK_SKEW_MAX.0;
         if wrong != self.0.clock_is_wrong.swap(wrong, Ordering::Relaxed) {
