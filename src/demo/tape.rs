@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::journal;
 use super::record::{Health, Record};
 use crate::base::ids::MemberId;
+use crate::base::numbers::majority;
 use crate::journal::fact::Fact;
 
 /// Raised when an older reader would misread a line.
@@ -233,6 +234,58 @@ impl Tape {
             Line::Rest(rest) => Some(rest),
             _ => None,
         })
+    }
+
+    /// The nodes of the cluster just before the entry at `place`.
+    pub fn members_at(&self, place: (u64, u32)) -> BTreeSet<&str> {
+        let mut members = BTreeSet::new();
+        let before = self.all_facts();
+        for written in before.filter(|written| (written.index, written.ordinal) < place) {
+            match &written.fact {
+                Fact::ClusterFormed { node, .. } | Fact::NodeJoined { node, .. } => {
+                    members.insert(node.as_str());
+                }
+                Fact::NodeRemoved { node } => {
+                    members.remove(node.as_str());
+                }
+                _ => {}
+            }
+        }
+        members
+    }
+
+    /// How many databases must stay healthy there: what was set for the nodes of the record, else what the
+    /// default gives for as many members as there are.
+    pub fn min_available_at(&self, place: (u64, u32)) -> usize {
+        let Header {
+            nodes,
+            min_available,
+            max_unavailable,
+            ..
+        } = &self.header;
+        let count = self.members_at(place).len();
+        if count == nodes.len() {
+            return *min_available;
+        }
+        majority(count).min(count.saturating_sub(*max_unavailable))
+    }
+
+    /// The nodes that a plan ended with: a plan is over all of the cluster, and whoever is removed while it is
+    /// live belongs to it no more, joined anew or not.
+    pub fn nodes_of(&self, plan: &str) -> BTreeSet<&str> {
+        let ended = self.all_facts().filter(|written| {
+            matches!(&written.fact, Fact::PlanStatus { plan: of, .. } if of.to_string() == plan)
+        });
+        let ended = ended.last().map(|written| (written.index, written.ordinal));
+        let mut nodes: BTreeSet<&str> = self.header.nodes.iter().map(String::as_str).collect();
+        for written in self.facts() {
+            if let Fact::NodeRemoved { node } = &written.fact
+                && ended.is_none_or(|ended| (written.index, written.ordinal) < ended)
+            {
+                nodes.remove(node.as_str());
+            }
+        }
+        nodes
     }
 
     pub fn node_of(&self, member: MemberId) -> Option<&str> {

@@ -31,10 +31,11 @@ pub fn check(tape: &Tape) -> Vec<String> {
             .count();
         // A node that is taken back because it is sick asks for nobody's health.
         let asks = goal == "update" || (*first && served);
-        if asks && healthy < tape.header.min_available {
+        let needed = tape.min_available_at(place);
+        if asks && healthy < needed {
             found.push(format!(
-                "{node} was taken at {} with {healthy} healthy others, {} are needed",
-                written.index, tape.header.min_available
+                "{node} was taken at {} with {healthy} healthy others, {needed} are needed",
+                written.index
             ));
         }
         let others = slots.iter().filter(|held| {
@@ -53,8 +54,9 @@ pub fn check(tape: &Tape) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fabricated::{good, seen, taken};
+    use super::super::fabricated::{all_healthy, fact, good, seen, taken};
     use super::*;
+    use crate::base::ids::MemberId;
 
     #[test]
     fn a_take_that_leaves_too_few_is_found() {
@@ -73,5 +75,41 @@ mod tests {
         assert_eq!(check(&tape), Vec::<String>::new());
         tape.lines.push(taken(51, "n2", 9, "update", all()));
         assert!(check(&tape).iter().any(|found| found.contains("slots")));
+    }
+
+    #[test]
+    fn what_is_enough_follows_the_members() {
+        let with = |change: Fact, evidence| {
+            let mut tape = good();
+            tape.lines.push(fact(49, 2, change));
+            tape.lines.push(taken(50, "n1", 9, "update", evidence));
+            check(&tape)
+        };
+        let joined = Fact::NodeJoined {
+            node: "n4".parse().unwrap(),
+            member: MemberId(4),
+        };
+        // Of four, three must stay.
+        assert_eq!(with(joined, all_healthy()).len(), 1);
+        let removed = || Fact::NodeRemoved {
+            node: "n3".parse().unwrap(),
+        };
+        let both = vec![seen("n1", true), seen("n2", true)];
+        assert_eq!(with(removed(), both), Vec::<String>::new());
+        let one = vec![seen("n1", true), seen("n2", false)];
+        assert_eq!(with(removed(), one).len(), 1);
+    }
+
+    #[test]
+    fn a_removed_node_holds_no_slot() {
+        let mut tape = good();
+        tape.lines.push(taken(50, "n3", 9, "update", all_healthy()));
+        let removed = Fact::NodeRemoved {
+            node: "n3".parse().unwrap(),
+        };
+        tape.lines.push(fact(51, 2, removed));
+        let both = vec![seen("n1", true), seen("n2", true)];
+        tape.lines.push(taken(52, "n1", 9, "update", both));
+        assert_eq!(check(&tape), Vec::<String>::new());
     }
 }

@@ -30,8 +30,8 @@ pub fn check(tape: &Tape) -> Vec<String> {
                 };
                 let sick = seen(node.as_str()) == Some(false);
                 let place = (written.index, written.ordinal);
-                let others = tape.header.nodes.iter().filter(|name| {
-                    name.as_str() != node.as_str()
+                let others = tape.members_at(place).into_iter().filter(|name| {
+                    *name != node.as_str()
                         && !skipped.contains(*name)
                         && !holds(&slots, name, place)
                 });
@@ -59,8 +59,9 @@ pub fn check(tape: &Tape) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fabricated::{good, seen, taken};
+    use super::super::fabricated::{all_healthy, fact, good, seen, taken};
     use super::*;
+    use crate::base::ids::MemberId;
 
     #[test]
     fn a_take_beside_a_sick_or_unknown_node_is_found() {
@@ -76,5 +77,24 @@ mod tests {
             tape.lines.push(taken(50, "n1", 9, "update", evidence));
             assert!(check(&tape)[0].contains(word), "{word}");
         }
+    }
+
+    #[test]
+    fn a_take_beside_an_unknown_node_that_joined_is_found_until_it_is_removed() {
+        let mut tape = good();
+        let joined = Fact::NodeJoined {
+            node: "n4".parse().unwrap(),
+            member: MemberId(4),
+        };
+        let removed = Fact::NodeRemoved {
+            node: "n4".parse().unwrap(),
+        };
+        tape.lines.push(fact(49, 2, joined));
+        tape.lines.push(taken(50, "n1", 9, "update", all_healthy()));
+        assert_eq!(check(&tape), ["n1 was taken at 50 while n4 was unknown"]);
+        tape.lines.push(fact(51, 2, removed));
+        tape.lines
+            .push(taken(52, "n1", 10, "update", all_healthy()));
+        assert_eq!(check(&tape).len(), 1);
     }
 }

@@ -18,10 +18,13 @@ pub fn check(tape: &Tape) -> Vec<String> {
 }
 
 fn ended(tape: &Tape, rest: &Rest, plan: &Plan) -> Vec<String> {
-    let running = running_at(tape, rest.at_ms);
+    let nodes = tape.nodes_of(&rest.plan);
+    let mut running = running_at(tape, rest.at_ms);
+    // What a node outside the plan runs is not the plan's affair.
+    running.retain(|name, _| nodes.contains(name));
     let mut found = Vec::new();
-    for name in &tape.header.nodes {
-        let sha256 = running.get(name.as_str()).copied();
+    for name in nodes {
+        let sha256 = running.get(name).copied();
         let version = tape.version_at(name, rest.at_ms);
         let there = sha256 == Some(plan.sha256.as_str());
         let wrong = match rest.status.as_str() {
@@ -59,9 +62,11 @@ fn running_at(tape: &Tape, at_ms: u64) -> BTreeMap<&str, &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fabricated::{good, rest};
+    use super::super::fabricated::{fact, good, rest};
     use super::*;
+    use crate::base::ids::PlanId;
     use crate::demo::tape::Line;
+    use crate::journal::fact::Fact;
 
     #[test]
     fn an_end_that_is_not_what_runs_is_found() {
@@ -96,5 +101,33 @@ mod tests {
             }
         }
         assert_eq!(check(&tape).len(), 3);
+    }
+
+    #[test]
+    fn only_a_node_that_is_removed_before_the_end_is_no_affair_of_the_plan() {
+        let on_old = |removed: u64, ended: u64| {
+            let mut tape = good();
+            for line in &mut tape.lines {
+                if let Line::Process(process) = line
+                    && process.database == "n3"
+                {
+                    process.sha256 = Some("old".to_owned());
+                }
+            }
+            let node = "n3".parse().unwrap();
+            let end = Fact::PlanStatus {
+                plan: PlanId(1),
+                from: "InProgress".to_owned(),
+                to: "Completed".to_owned(),
+                detail: None,
+            };
+            let mut facts = vec![(removed, Fact::NodeRemoved { node }), (ended, end)];
+            facts.sort_by_key(|(index, _)| *index);
+            let lines = facts.into_iter().map(|(index, of)| fact(index, 2, of));
+            tape.lines.extend(lines);
+            check(&tape)
+        };
+        assert_eq!(on_old(60, 61), Vec::<String>::new());
+        assert_eq!(on_old(62, 61).len(), 2);
     }
 }

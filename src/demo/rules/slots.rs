@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::demo::tape::Tape;
 use crate::journal::fact::Fact;
 
-/// A slot from its take until its host's answer; `until_ms` is `u64::MAX` when it was not freed.
+/// A slot from its take until its host's answer, or until the node is removed; `until_ms` is `u64::MAX` when it was not freed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     pub node: String,
@@ -40,7 +40,8 @@ pub fn held(tape: &Tape) -> Vec<Held> {
                 };
                 open.insert(node.to_string(), held);
             }
-            Fact::SlotFreed { node, .. } => {
+            // Whoever is removed holds nothing any more.
+            Fact::SlotFreed { node, .. } | Fact::NodeRemoved { node } => {
                 if let Some(held) = open.remove(node.as_str()) {
                     done.push(Held {
                         until: place,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use aegis_updates::base::duration::Millis;
 use aegis_updates::demo::api::Api;
 use aegis_updates::demo::clock::Clock;
+use aegis_updates::demo::cluster::host::Host;
 use aegis_updates::demo::cluster::{Cluster, Tools};
 use aegis_updates::demo::releases::Recipe;
 use aegis_updates::demo::timings::Timings;
@@ -18,8 +19,12 @@ pub struct Ground {
     pub links: Links,
     /// Daemons that ended by themselves and were started again, as systemd would.
     pub restarts: u32,
-    _doors: Vec<Door>,
+    /// One more host that lies ready to join.
+    pub guest: Option<Host>,
+    doors: Vec<Door>,
 }
+
+pub const GUEST: &str = "n4";
 
 /// Wider than the demo's where a busy machine could fail a sound release, or hide a drain from the balancer.
 pub const TIMINGS: Timings = Timings {
@@ -53,7 +58,8 @@ impl Ground {
             cluster,
             links,
             restarts: 0,
-            _doors: doors,
+            guest: None,
+            doors,
         };
         ground.know();
         ground
@@ -64,6 +70,29 @@ impl Ground {
         let hosts = self.cluster.hosts.iter();
         let pids = hosts.filter_map(|host| Some((host.name.clone(), host.daemon_pid()?)));
         self.links.know(pids.collect::<BTreeMap<_, _>>());
+    }
+
+    /// Makes one more host ready, behind a door like the others, with what they run.
+    pub async fn invite(&mut self) {
+        let cluster = &self.cluster;
+        // What one before left.
+        let _ = std::fs::remove_dir_all(cluster.directory().join(GUEST));
+        let mut host = Host::new(cluster.directory(), GUEST).unwrap();
+        let door = self.links.door(GUEST, host.ports.members.socket());
+        host.advertised = Some(door.address.to_string());
+        self.doors.push(door);
+        let peers: Vec<String> = cluster.databases().into_values().collect();
+        let origin = cluster.origin.as_ref().unwrap().url("");
+        host.configure(&cluster.tools.timings, &peers, &origin)
+            .unwrap();
+        let copied = cluster.installed.copy(&host.install_path()).await;
+        copied.unwrap();
+        self.guest = Some(host);
+    }
+
+    /// The members' hosts, and the one that may become one: what is looked at.
+    pub fn looked_at(&self) -> impl Iterator<Item = &Host> {
+        self.cluster.hosts.iter().chain(&self.guest)
     }
 
     pub fn api(&self) -> &Api {

@@ -20,11 +20,12 @@ use aegis_updates::journal::fact::Fact;
 use tokio::time::{Instant, sleep};
 
 use super::evidence;
-use super::ground::Ground;
+use super::ground::{GUEST, Ground};
+use super::members;
 use super::orders::{described, execute, publish, take_back};
 use super::script::{Kind, Script, Trouble, Whose};
 use super::strike::{leader, strike};
-use crate::stage::PATIENCE;
+use crate::stage::{self, PATIENCE};
 use crate::support::wait::wait_until;
 
 /// A plan that has not come to rest by then is said to be moving still.
@@ -57,6 +58,9 @@ pub struct Played {
 
 pub async fn play(ground: &mut Ground, script: &Script) -> Played {
     let before = ground.cluster.installed.clone();
+    if script.trouble == Trouble::Added {
+        ground.invite().await;
+    }
     let mut watchers = Watchers::start(ground, script).await;
     let (release, body) = publish(ground, script).await;
     let plan = execute(ground, script, &body).await;
@@ -96,6 +100,14 @@ pub async fn play(ground: &mut Ground, script: &Script) -> Played {
         statuses.push(format!("back {}", rest.status));
         lines.push(Line::Rest(rest));
     }
+    if script.trouble == Trouble::Added {
+        match ground.guest.take() {
+            // Its step was never reached.
+            Some(_) => {}
+            None => troubles.extend(members::leave(ground).await.err()),
+        }
+        troubles.extend(watchers.touched(GUEST).await);
+    }
     let tape = evidence::gather(ground, watchers, lines, &before).await;
     Played {
         tape,
@@ -109,8 +121,10 @@ impl Watchers {
     async fn start(ground: &Ground, script: &Script) -> Self {
         let cluster = &ground.cluster;
         let clock = cluster.tools.clock;
-        let observer = crate::stage::observe(cluster).await;
-        let paths = cluster.hosts.iter();
+        let observed = ground.looked_at().map(|host| host.observed()).collect();
+        let observer = Observer::start(observed, clock).unwrap();
+        stage::all_healthy(cluster, &observer).await;
+        let paths = ground.looked_at();
         let paths = paths.map(|host| (host.name.clone(), host.install_path()));
         let install = Install::start(paths.collect(), clock).unwrap();
         let front = front(ground, script).await;
@@ -136,6 +150,15 @@ impl Watchers {
             install,
             journal,
         }
+    }
+
+    /// Says so when a plan took a node that is part of none.
+    async fn touched(&mut self, name: &str) -> Option<String> {
+        let facts = self.facts().await;
+        let taken = facts
+            .iter()
+            .find(|fact| matches!(fact, Fact::Taken { node, .. } if node.as_str() == name));
+        taken.map(|fact| format!("{name} is in no plan: {fact:?}"))
     }
 
     /// Facts since the round began; what cannot be read now is read at the next look.
@@ -191,6 +214,8 @@ async fn trouble(
     };
     let leads = watchers.journal.leader().map(ToString::to_string);
     let target = match script.whose {
+        _ if script.trouble == Trouble::Added => GUEST.to_owned(),
+        _ if !script.trouble.keeps_backups() => members::leaver(ground, &in_hand, leads.as_deref()),
         Whose::InHand => in_hand,
         Whose::Leader => match leads {
             Some(leads) => leads,

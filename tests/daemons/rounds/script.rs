@@ -61,6 +61,12 @@ pub enum Trouble {
     Stall,
     ReadOnly,
     Clock,
+    /// One more host joins, and leaves when the plans have ended.
+    Added,
+    /// A host that was taken out comes up with the directory that it had.
+    OldId,
+    /// A host is taken out, and joins as somebody new.
+    Removed,
 }
 
 /// Whose host the trouble meets.
@@ -99,7 +105,7 @@ const BAD: [Kind; 11] = [
     Kind::OriginOther,
     Kind::IgnoreTerm,
 ];
-pub const TROUBLES: [Trouble; 17] = [
+pub const TROUBLES: [Trouble; 20] = [
     Trouble::KillDaemon,
     Trouble::Freeze,
     Trouble::KillDatabase,
@@ -117,11 +123,14 @@ pub const TROUBLES: [Trouble; 17] = [
     Trouble::Stall,
     Trouble::ReadOnly,
     Trouble::Clock,
+    Trouble::Added,
+    Trouble::OldId,
+    Trouble::Removed,
 ];
 
 impl Script {
-    /// Consecutive numbers walk through every pair of trouble and step: seventeen troubles have no factor in
-    /// common with nine steps.
+    /// Consecutive numbers walk through every pair of trouble and step: twenty troubles have no factor in common
+    /// with nine steps.
     pub fn of(seed: u64) -> Self {
         let troubles = TROUBLES.len() as u64;
         let steps = Step::ALL.len() as u64;
@@ -143,6 +152,7 @@ impl Script {
             passed if release.is_sound() && step != Step::Staging => passed,
             _ => 0,
         };
+        let back = random.below(100) < 70;
         Self {
             seed,
             release,
@@ -150,7 +160,7 @@ impl Script {
             step,
             passed,
             whose,
-            back: release == Kind::IgnoreTerm || random.below(100) < 70,
+            back: (release == Kind::IgnoreTerm || back) && trouble.keeps_backups(),
             haproxy: seed % 5 == 4,
         }
     }
@@ -202,7 +212,15 @@ impl Trouble {
             Self::Stall => "stall",
             Self::ReadOnly => "read_only",
             Self::Clock => "clock",
+            Self::Added => "added",
+            Self::OldId => "old_id",
+            Self::Removed => "removed",
         }
+    }
+
+    /// Who joins anew has nothing to go back to.
+    pub const fn keeps_backups(self) -> bool {
+        !matches!(self, Self::OldId | Self::Removed)
     }
 
     /// Whether a plan whose release is sound may fail by it.

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::ground::Ground;
 use super::machine;
+use super::members;
 use super::script::{Script, Trouble};
 use crate::stage::{self, PATIENCE};
 use crate::support::http;
@@ -41,11 +42,15 @@ pub async fn strike(
     sha256: &str,
 ) -> Result<Fault, String> {
     let clock = ground.cluster.tools.clock;
-    let from_ms = clock.now_ms();
+    let mut from_ms = clock.now_ms();
     let names = ground.cluster.names();
     let others = names.into_iter().filter(|name| name != target);
     let others: Vec<String> = others.collect();
-    act(ground, observer, script.trouble, target, &others, sha256).await?;
+    match script.trouble {
+        // Until it is out it is a member like any other.
+        Trouble::Removed => from_ms = members::removed(ground, observer, target).await?,
+        _ => act(ground, observer, script.trouble, target, &others, sha256).await?,
+    }
     let names = |names: &[&String]| -> BTreeSet<String> {
         names.iter().map(|name| (*name).clone()).collect()
     };
@@ -61,6 +66,7 @@ pub async fn strike(
         | Trouble::Clock => (names(&[&target]), names(&[])),
         Trouble::FreezeTwo | Trouble::LoseQuorum => (names(&[&target, &others[0]]), names(&[])),
         Trouble::KillDatabase | Trouble::SickHealth => (names(&[]), names(&[&target])),
+        Trouble::OldId | Trouble::Removed => (names(&[&target]), names(&[&target])),
         _ => (names(&[]), names(&[])),
     };
     Ok(Fault {
@@ -117,6 +123,10 @@ async fn act(
         Trouble::Stall => machine::stall(ground, target).await,
         Trouble::ReadOnly => machine::read_only(ground, target).await?,
         Trouble::Clock => machine::clock(ground, target).await?,
+        Trouble::Added => members::added(ground).await?,
+        Trouble::OldId => members::old_id(ground, observer, target).await?,
+        // Done by itself, since it begins when it is granted.
+        Trouble::Removed => {}
     }
     Ok(())
 }
