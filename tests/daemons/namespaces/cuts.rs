@@ -1,5 +1,5 @@
-//! What is cut while a plan moves, and what must be seen of it while it is: segments that are sent again and
-//! again, and, where the leader is alone, another leader.
+//! What is cut while a plan moves, and what must be seen of it while it is: that nothing gets through there,
+//! and, where the leader is alone, another leader.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use super::net::Net;
+use super::reach::is_dropped;
 use crate::rounds::ground::Ground;
 use crate::stage::PATIENCE;
 
@@ -54,8 +55,10 @@ impl Cut {
         let [first, second] = others.as_slice() else {
             panic!("there are not three hosts: {leader}, {others:?}");
         };
-        let sender = if self == Self::Pair { first } else { leader };
-        let before = resent(net, sender);
+        let (from, to) = match self {
+            Self::Pair => (first.as_str(), second),
+            Self::Off | Self::OneWay | Self::Minority => (leader, first),
+        };
         let (from_ms, healed) = (clock.now_ms(), Instant::now() + LASTS);
         match self {
             Self::Off => net.cut_off(leader),
@@ -68,6 +71,7 @@ impl Cut {
         }
         sleep_until(healed).await;
         let followed = word(ground, first).await;
+        let dropped = is_dropped(net, from, to).await;
         net.heal();
         println!("  {leader} led; then {first} followed {followed:?}");
         let only = |name: &str| BTreeSet::from([name.to_owned()]);
@@ -82,8 +86,8 @@ impl Cut {
             databases: when(self == Self::Off),
             may_fail_plan: false,
         };
-        if resent(net, sender) == before {
-            return Err(format!("{}: {sender} sent nothing again", self.name()));
+        if !dropped {
+            return Err(format!("{}: {from} reached {to}", self.name()));
         }
         if self.leaves_leader_alone() && followed.as_deref().is_none_or(|name| name == leader) {
             return Err(format!(
@@ -98,10 +102,6 @@ impl Cut {
 fn both_ways(net: &Net, one: &str, other: &str) {
     net.drop_way(one, other);
     net.drop_way(other, one);
-}
-
-fn resent(net: &Net, host: &str) -> u64 {
-    net.counter(host, "Tcp:", "RetransSegs")
 }
 
 /// Waits until every member names the same leader.

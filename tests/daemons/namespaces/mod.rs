@@ -138,7 +138,8 @@ async fn one(place: &mut Place, number: u64, tally: &mut Tally) -> Vec<String> {
     println!("  {:?}, {} violations", played.statuses, bad.len());
     bad.iter().for_each(|violation| println!("  {violation}"));
     tally.runs += 1;
-    *tally.faults.entry(name).or_default() += 1;
+    let met = if played.struck { name } else { "not_reached" };
+    *tally.faults.entry(met).or_default() += 1;
     *tally.covered.entry(step.to_string()).or_default() += 1;
     for status in played.statuses {
         *tally.covered.entry(status).or_default() += 1;
@@ -175,7 +176,9 @@ fn went_back(tape: &Tape) -> Vec<String> {
     let backward = tape.facts().filter(|written| match &written.fact {
         Fact::QuorumLost { .. } => true,
         Fact::Taken { goal, .. } => goal != "update",
-        Fact::PlanStatus { to, .. } | Fact::NodeStatus { to, .. } => to == "RollingBack",
+        Fact::PlanStatus { from, to, .. } | Fact::NodeStatus { from, to, .. } => {
+            to == "RollingBack" && from != to
+        }
         _ => false,
     });
     let told = backward.map(|written| format!("went back: {:?}", written.fact));
