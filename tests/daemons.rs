@@ -40,3 +40,6 @@ mod matrix;
 mod measure;
 #[path = "daemons/rounds/mod.rs"]
 mod rounds;
+
+#[path = "daemons/namespaces/mod.rs"]
+mod namespaces;

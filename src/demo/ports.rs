@@ -14,6 +14,8 @@ const LAST: u16 = 31_999;
 /// A port that no other demo or test on this machine has leased. Given back on drop.
 #[derive(Debug)]
 pub struct Port {
+    /// Loopback, unless the process that wants the port has an address of its own.
+    pub ip: Ipv4Addr,
     pub number: u16,
     _lease: File,
 }
@@ -34,6 +36,7 @@ impl Port {
             let leased = flock(&lease, FlockOperation::NonBlockingLockExclusive).is_ok();
             if leased && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
                 return Ok(Self {
+                    ip: Ipv4Addr::LOCALHOST,
                     number,
                     _lease: lease,
                 });
@@ -44,7 +47,7 @@ impl Port {
     }
 
     pub fn socket(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.number))
+        SocketAddr::from((self.ip, self.number))
     }
 
     pub fn address(&self) -> String {

@@ -1,6 +1,7 @@
 //! How the demo's cluster comes to be, with the commands that an operator uses: `cluster init` on the
 //! first host, a join token for each other, and `serve` everywhere.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -32,19 +33,31 @@ impl Cluster {
         installed: &Recipe,
         wire: impl FnMut(&mut Host) -> Result<(), Error>,
     ) -> Result<Self, Error> {
+        Self::form_around(Ipv4Addr::LOCALHOST, tools, installed, wire).await
+    }
+
+    /// The same with the origin at an address that hosts reach which `wire` moved from loopback.
+    pub async fn form_around(
+        origin: Ipv4Addr,
+        tools: Tools,
+        installed: &Recipe,
+        wire: impl FnMut(&mut Host) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let ground = Ground::new()?;
         let minted = ground.path.join("installed");
         let release = installed.mint(&tools.reference_node, &minted).await?;
-        Self::form_on(ground, tools, &release, wire).await
+        Self::form_on(ground, origin, tools, &release, wire).await
     }
 
     /// The same with a database that lies there already.
     pub async fn form_with(tools: Tools, installed: &Release) -> Result<Self, Error> {
-        Self::form_on(Ground::new()?, tools, installed, |_| Ok(())).await
+        let origin = Ipv4Addr::LOCALHOST;
+        Self::form_on(Ground::new()?, origin, tools, installed, |_| Ok(())).await
     }
 
     async fn form_on(
         ground: Ground,
+        origin: Ipv4Addr,
         tools: Tools,
         installed: &Release,
         wire: impl FnMut(&mut Host) -> Result<(), Error>,
@@ -55,7 +68,8 @@ impl Cluster {
             .map(|name| Host::new(&ground.path, name))
             .collect::<Result<_, _>>()?;
         hosts.iter_mut().try_for_each(wire)?;
-        let origin_port = Port::lease().map_err(Error::at("find a port for", "the origin"))?;
+        let mut origin_port = Port::lease().map_err(Error::at("find a port for", "the origin"))?;
+        origin_port.ip = origin;
         let origin = Origin::start(origin_port.socket(), ground.path.join("origin")).await?;
         for host in &hosts {
             let others = hosts.iter().filter(|other| other.name != host.name);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 
@@ -16,7 +17,7 @@ use super::super::{backend, observer};
 use crate::base::duration::Millis;
 use crate::config;
 
-/// Everything on loopback; leased for as long as the host lives.
+/// On loopback, unless the host was moved; leased for as long as it lives.
 #[derive(Debug)]
 pub struct Ports {
     pub api: Port,
@@ -33,6 +34,8 @@ pub struct Host {
     pub ports: Ports,
     /// Where the other members reach this one, when something stands between.
     pub advertised: Option<String>,
+    /// The command through which its processes are started; none where it is empty.
+    enter: Vec<String>,
     daemon: Option<Child>,
     /// How often this driver started the daemon.
     pub daemon_starts: u32,
@@ -55,9 +58,26 @@ impl Host {
             },
             directory,
             advertised: None,
+            enter: Vec::new(),
             daemon: None,
             daemon_starts: 0,
         })
+    }
+
+    /// Moves it, before its daemon is configured, from loopback to `address`; the command `enter` leads to where
+    /// that is the host's own.
+    pub fn live_at(&mut self, address: Ipv4Addr, enter: Vec<String>) {
+        let ports = &mut self.ports;
+        for port in [
+            &mut ports.api,
+            &mut ports.members,
+            &mut ports.probes,
+            &mut ports.agent_check,
+            &mut ports.database,
+        ] {
+            port.ip = address;
+        }
+        self.enter = enter;
     }
 
     pub fn install_path(&self) -> PathBuf {
@@ -134,6 +154,7 @@ impl Host {
                 probes: self.ports.probes.socket(),
                 agent_check: self.ports.agent_check.socket(),
                 members_advertised: self.advertised.clone(),
+                insecure_plaintext: !self.ports.api.ip.is_loopback(),
                 ..config::Listen::default()
             },
             tls: None,
@@ -158,7 +179,7 @@ impl Host {
             install_path: self.install_path(),
             arguments: [
                 "--host",
-                "127.0.0.1",
+                &self.ports.database.ip.to_string(),
                 "--port",
                 &self.ports.database.number.to_string(),
                 "--data-dir",
@@ -196,7 +217,7 @@ impl Host {
                 .open(&path)
                 .map_err(Error::at("open", path.display()))
         };
-        let mut command = command;
+        let mut command = self.entering(command);
         let child = command
             .args(["serve", "--config"])
             .arg(self.config_path())
@@ -215,7 +236,7 @@ impl Host {
 
     /// Runs one command of the CLI as an operator on this host, to its end.
     pub async fn run(&self, command: Command, arguments: &[&str]) -> Result<Output, Error> {
-        let mut command = command;
+        let mut command = self.entering(command);
         command
             .args(arguments)
             .current_dir(&self.directory)
@@ -223,6 +244,26 @@ impl Host {
             .output()
             .await
             .map_err(Error::at("run the CLI for", &self.name))
+    }
+
+    /// The same command, run where the host's address is its own.
+    fn entering(&self, command: Command) -> Command {
+        let Some((first, rest)) = self.enter.split_first() else {
+            return command;
+        };
+        let command = command.as_std();
+        let mut entering = Command::new(first);
+        entering
+            .args(rest)
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => entering.env(name, value),
+                None => entering.env_remove(name),
+            };
+        }
+        entering
     }
 
     pub fn daemon_pid(&self) -> Option<u32> {
@@ -261,5 +302,27 @@ impl Host {
             self.name,
             self.daemon_log().display()
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_host_that_was_moved_lives_at_its_address_and_runs_through_its_command() {
+        let root = tempfile::tempdir().unwrap();
+        let mut host = Host::new(root.path(), "n1").unwrap();
+        let address = Ipv4Addr::new(198, 18, 0, 1);
+        host.live_at(address, ["env", "LED=there"].map(str::to_owned).to_vec());
+        let mut command = Command::new("sh");
+        command.env("KEPT", "too");
+        let output = host.run(command, &["-c", "echo $LED $KEPT"]).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "there too\n");
+        let config = host.config(&Timings::DEMO, &[], "http://127.0.0.1/");
+        let config = config.unwrap();
+        assert_eq!(config.listen.members.ip(), address);
+        assert!(config.listen.insecure_plaintext);
+        assert!(config.database.arguments.contains(&address.to_string()));
     }
 }

@@ -35,19 +35,22 @@ pub const TIMINGS: Timings = Timings {
     ..Timings::DEMO
 };
 
+pub fn tools() -> Tools {
+    Tools {
+        updater: PathBuf::from(env!("CARGO_BIN_EXE_aegis-updates")),
+        reference_node: reference_node(),
+        timings: TIMINGS,
+        clock: Clock::start(),
+        environment: Vec::new(),
+    }
+}
+
 impl Ground {
     pub async fn new() -> Self {
-        let tools = Tools {
-            updater: PathBuf::from(env!("CARGO_BIN_EXE_aegis-updates")),
-            reference_node: reference_node(),
-            timings: TIMINGS,
-            clock: Clock::start(),
-            environment: Vec::new(),
-        };
         let links = Links::default();
         let mut doors = Vec::new();
         let installed = Recipe::sound("1.0.0");
-        let formed = Cluster::form_wired(tools, &installed, |host| {
+        let formed = Cluster::form_wired(tools(), &installed, |host| {
             let door = links.door(&host.name, host.ports.members.socket());
             host.advertised = Some(door.address.to_string());
             doors.push(door);
@@ -55,14 +58,23 @@ impl Ground {
         });
         let cluster = formed.await.unwrap();
         let ground = Self {
-            cluster,
             links,
-            restarts: 0,
-            guest: None,
             doors,
+            ..Self::without_doors(cluster)
         };
         ground.know();
         ground
+    }
+
+    /// Of a cluster whose members reach one another directly.
+    pub fn without_doors(cluster: Cluster) -> Self {
+        Self {
+            cluster,
+            links: Links::default(),
+            restarts: 0,
+            guest: None,
+            doors: Vec::new(),
+        }
     }
 
     /// Tells the doors whose process is whose.

@@ -4,13 +4,13 @@
 //! `ROUNDS=n FROM=number` plays as many from there; without them two, chosen to differ.
 
 mod evidence;
-mod ground;
+pub mod ground;
 mod links;
 mod machine;
 mod members;
 mod orders;
-mod play;
-mod script;
+pub mod play;
+pub mod script;
 mod strike;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,7 +126,7 @@ async fn one(ground: &mut Ground, script: &Script, tally: &mut Tally) -> Vec<Str
 }
 
 /// True when the other process finds nothing.
-fn checked_again(path: &std::path::Path) -> bool {
+pub fn checked_again(path: &std::path::Path) -> bool {
     let output = Command::new(env!("CARGO_BIN_EXE_aegis-updates"))
         .args(["demo", "--check"])
         .arg(path)
@@ -140,7 +140,7 @@ fn record_path(seed: u64) -> PathBuf {
     directory.join(format!("round-{seed}.jsonl"))
 }
 
-fn number(variable: &str) -> Option<u64> {
+pub fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap())
 }

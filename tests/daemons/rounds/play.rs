@@ -56,7 +56,19 @@ pub struct Played {
     pub struck: bool,
 }
 
+/// With the script's own trouble.
 pub async fn play(ground: &mut Ground, script: &Script) -> Played {
+    play_with(ground, script, async |ground, observer, target, sha256| {
+        strike(ground, observer, script, target, sha256).await
+    })
+    .await
+}
+
+/// With `strike` in its place: it is given whom it befalls, and the digest of the release.
+pub async fn play_with<Strike>(ground: &mut Ground, script: &Script, strike: Strike) -> Played
+where
+    Strike: AsyncFnOnce(&mut Ground, &Observer, &str, &str) -> Result<Fault, String>,
+{
     let before = ground.cluster.installed.clone();
     if script.trouble == Trouble::Added {
         ground.invite().await;
@@ -71,7 +83,14 @@ pub async fn play(ground: &mut Ground, script: &Script) -> Played {
     );
     let mut lines = vec![Line::Plan(described(plan, &release, script))];
     let mut troubles = Vec::new();
-    let struck = trouble(ground, &mut watchers, script, plan, &release.sha256).await;
+    let target = whom(ground, &mut watchers, script, plan).await;
+    let struck = match target {
+        Some(target) => {
+            let observer = &watchers.observer;
+            Some(strike(ground, observer, &target, &release.sha256).await)
+        }
+        None => None,
+    };
     match struck {
         Some(Ok(ref fault)) => lines.push(Line::Fault(fault.clone())),
         Some(Err(ref why)) => troubles.push(why.clone()),
@@ -180,14 +199,13 @@ async fn front(ground: &Ground, script: &Script) -> Box<dyn Front> {
     Box::new(balancer.await.unwrap())
 }
 
-/// Waits for the step and strikes; `None`: the plan ended before.
-async fn trouble(
-    ground: &mut Ground,
+/// Waits for the step; who is then to be struck. `None`: the plan ended before.
+async fn whom(
+    ground: &Ground,
     watchers: &mut Watchers,
     script: &Script,
     plan: PlanId,
-    sha256: &str,
-) -> Option<Result<Fault, String>> {
+) -> Option<String> {
     let end = Instant::now() + REST_WITHIN;
     let in_hand = loop {
         let facts = watchers.facts().await;
@@ -213,7 +231,7 @@ async fn trouble(
         sleep(LAP).await;
     };
     let leads = watchers.journal.leader().map(ToString::to_string);
-    let target = match script.whose {
+    Some(match script.whose {
         _ if script.trouble == Trouble::Added => GUEST.to_owned(),
         _ if !script.trouble.keeps_backups() => members::leaver(ground, &in_hand, leads.as_deref()),
         Whose::InHand => in_hand,
@@ -226,8 +244,7 @@ async fn trouble(
             let other = names.into_iter().find(|name| *name != in_hand);
             other.unwrap()
         }
-    };
-    Some(strike(ground, &watchers.observer, script, &target, sha256).await)
+    })
 }
 
 /// The last status of a plan with which it rests.

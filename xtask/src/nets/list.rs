@@ -31,6 +31,7 @@ pub const NETS: &[Net] = &[
     },
     net("cluster-chaos", "cluster", "chaos::rounds", &[]),
     net("daemons", "daemons", "rounds::rounds", &[]),
+    net("namespaces", "daemons", "namespaces::cuts", &[]),
     net(
         "two-builds",
         "daemons",
