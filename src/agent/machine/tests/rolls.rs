@@ -404,4 +404,6 @@ fn staging_waits_twice_as_long_after_each_try_and_up_to_a_quarter_more() {
     assert!(waits.iter().zip(bases).all(fits), "{waits:?}");
     let more = |(wait, base): (&u64, u64)| *wait > base + 255;
     assert!(waits.iter().zip(bases).any(more), "{waits:?}");
+    let less = |(wait, base): (&u64, u64)| *wait < base + base / 4;
+    assert!(waits.iter().zip(bases).any(less), "{waits:?}");
 }
