@@ -2,7 +2,7 @@
 //! other hands do is noticed.
 
 use super::rig::{Rig, new, old, stage, update};
-use crate::agent::machine::{Failure, FailureKind, Process};
+use crate::agent::machine::{Alone, Failure, FailureKind, Input, Process};
 use crate::base::digest::Digest;
 use crate::fleet::intent::{Goal, Which};
 use crate::fleet::observation::{Answer, Notice};
@@ -158,4 +158,74 @@ fn a_healthy_database_is_left_as_it_is() {
     assert!(rig.acts.is_empty());
     rig.intend(Goal::StandDown);
     assert_eq!(rig.finish(), Answer::StoodDown);
+}
+
+#[test]
+fn alone_a_node_kept_from_traffic_for_work_that_is_not_begun_is_given_back() {
+    let mut rig = Rig::new();
+    rig.intend(update());
+    while rig.ready {
+        rig.pass(250);
+    }
+    assert!(!rig.drained, "its adapter is told after a while");
+    rig.grants.clear();
+    rig.intend(update());
+    rig.contact = false;
+    rig.pass(11_000);
+    rig.assert_clean();
+    rig.contact = true;
+    assert!(matches!(rig.finish(), Answer::GivenBack { .. }));
+}
+
+#[test]
+fn alone_a_database_that_runs_is_left_to_run_however_sick() {
+    let mut rig = Rig::new();
+    rig.contact = false;
+    rig.sick.insert(old().digest);
+    rig.pass(60_000);
+    assert_eq!(
+        (rig.acts.as_slice(), rig.host.ledger.alone),
+        ([].as_slice(), None)
+    );
+}
+
+/// An updated node whose binary stops serving without a quorum: it is started, and has the time of its plan.
+#[test]
+fn alone_what_was_started_has_the_time_of_its_plan_to_serve_before_the_way_back_is_taken() {
+    let mut rig = Rig::new();
+    rig.intend(update());
+    rig.finish();
+    rig.contact = false;
+    rig.pass(12_000);
+    rig.sick.insert(new().digest);
+    (rig.running, rig.acts) = (None, Vec::new());
+    rig.pass(250);
+    assert_eq!(rig.acts, ["start"]);
+    let Some(Alone::Started { at_ms }) = rig.host.ledger.alone else {
+        panic!("{:?}", rig.host.ledger.alone);
+    };
+    let deadlines = Rig::deadlines();
+    rig.now.ms = at_ms + deadlines.start.0 + deadlines.verify.0 - 1;
+    rig.tell(Input::Look(rig.look()));
+    assert_eq!(rig.acts, ["start"]);
+    rig.now.ms += 1;
+    rig.tell(Input::Look(rig.look()));
+    rig.pass(1_000);
+    assert_eq!(rig.acts, ["start", "prepare", "stop", "swap", "start"]);
+    assert_eq!(rig.running, Some(old().digest));
+}
+
+#[test]
+fn alone_it_starts_what_ran_here_and_what_was_good_here() {
+    for (ran, lies) in [(new(), new()), (new(), old())] {
+        let mut rig = Rig::new();
+        rig.sick.insert(new().digest);
+        (rig.running, rig.installed) = (Some(ran.digest), lies.digest);
+        rig.contact = false;
+        rig.pass(15_000);
+        assert_eq!(rig.host.ledger.good, Some(old()));
+        rig.running = None;
+        rig.pass(1_000);
+        assert_eq!((rig.starts, rig.running), (1, Some(lies.digest)));
+    }
 }

@@ -213,6 +213,7 @@ fn a_marked_node_that_heals_between_rename_and_stop_keeps_its_binary() {
     rig.intend(rollback(true));
     assert_eq!(rig.finish(), Answer::Recovered);
     assert_eq!((rig.starts, rig.running), (0, Some(new().digest)));
+    assert!(rig.acts.contains(&"start"), "it is wanted up");
     rig.assert_clean();
 }
 

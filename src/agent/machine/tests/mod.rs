@@ -7,6 +7,16 @@ mod rolls;
 
 mod begins;
 
+mod looks;
+
+mod waits;
+
+mod restart;
+
+mod proof;
+
+mod putting_back;
+
 mod crashes;
 
 mod alone;

@@ -1,9 +1,9 @@
 //! Reports on their way: one at a time, said again, moved on or dropped, and none for what flaps.
 
-use super::rig::{Rig, old, stage};
+use super::rig::{Rig, new, old, stage, update};
 use crate::agent::machine::Input;
-use crate::fleet::intent::Goal;
-use crate::fleet::observation::{Answer, Observation, Report};
+use crate::fleet::intent::{Goal, Which};
+use crate::fleet::observation::{Answer, Notice, Observation, Report};
 
 fn outbox(rig: &Rig) -> &[Observation] {
     &rig.host.ledger.outbox
@@ -42,7 +42,7 @@ fn health_that_flaps_is_not_reported_and_a_change_that_lasts_is() {
     let told = rig.reports.len();
     flap(&mut rig, 750);
     assert_eq!(rig.reports.len(), told);
-    flap(&mut rig, 2_000);
+    flap(&mut rig, 1_000);
     assert_eq!(rig.reports.len(), told + 2, "sick, then well");
 }
 
@@ -108,4 +108,63 @@ fn a_host_that_is_alone_for_long_keeps_so_many_words_and_no_more() {
         (outbox(&rig).len(), outbox(&rig)[0].sequence),
         (64, first + 2)
     );
+}
+
+#[test]
+fn work_in_hand_says_its_steps_and_nothing_else_but_a_download() {
+    let told_of = |held: &'static str, goal: Goal| {
+        let mut rig = Rig::new();
+        rig.hold(held);
+        rig.grants.remove(&Which::Second);
+        rig.intend(goal);
+        while !rig.acts.contains(&held) {
+            rig.pass(250);
+        }
+        let told = rig.reports.len();
+        flap(&mut rig, 2_000);
+        let mut told = rig.reports.split_off(told);
+        told.retain(|report| matches!(report, Report::Noticed(_)));
+        told
+    };
+    assert_eq!(told_of("flush", update()), []);
+    assert_eq!(told_of("remove_prepared", update()), []);
+    let changed = || Report::Noticed(Notice::Changed);
+    let stage = stage(Some("http://origin/db"));
+    assert_eq!(told_of("stage", stage), [changed(), changed()]);
+}
+
+#[test]
+fn an_answer_said_again_takes_the_place_of_the_one_under_way() {
+    let mut rig = Rig::new();
+    rig.intend(stage(None));
+    rig.contact = false;
+    rig.applied.sequence = 0;
+    rig.pass(2_000);
+    rig.intend(stage(None));
+    rig.pass(2_000);
+    let answers = |rig: &Rig| {
+        let of = |kept: &&Observation| matches!(kept.report, Report::Answered { .. });
+        let answers = outbox(rig).iter().filter(of);
+        answers.map(|kept| kept.sequence).collect::<Vec<_>>()
+    };
+    let first = answers(&rig);
+    assert_eq!(first.len(), 1);
+    flap(&mut rig, 2_000);
+    let again = answers(&rig);
+    assert!(again.len() == 1 && again > first, "{first:?} {again:?}");
+}
+
+#[test]
+fn what_changes_after_a_slot_was_released_is_told_under_the_newest_generation() {
+    let mut rig = Rig::new();
+    rig.intend(update());
+    rig.finish();
+    rig.applied.generation = rig.applied.generation.next();
+    (rig.applied.intent, rig.applied.answered) = (None, None);
+    rig.pass(1_000);
+    let told = rig.reports.len();
+    rig.sick.insert(new().digest);
+    rig.pass(3_000);
+    let changed = Report::Noticed(Notice::Changed);
+    assert_eq!(rig.reports.split_off(told), [changed]);
 }

@@ -69,6 +69,8 @@ pub struct Rig {
     pub contact: bool,
     /// The leader's gates are open for these begins.
     pub grants: BTreeSet<Which>,
+    /// No leader answers these begins.
+    pub unanswered: Option<Which>,
     pub running: Option<Digest>,
     pub installed: Digest,
     pub beside: Option<Digest>,
@@ -122,6 +124,7 @@ impl Rig {
             },
             contact: true,
             grants: BTreeSet::from([Which::First, Which::Second]),
+            unanswered: None,
             running: Some(old().digest),
             installed: old().digest,
             beside: None,
@@ -166,6 +169,12 @@ impl Rig {
 
     /// A new generation is applied on this member.
     pub fn intend(&mut self, goal: Goal) {
+        self.give(goal);
+        self.tell(Input::Applied(self.applied.clone()));
+    }
+
+    /// A new generation is in the log, and this member has not applied it yet.
+    pub fn give(&mut self, goal: Goal) {
         self.applied.generation = self.applied.generation.next();
         self.applied.answered = None;
         self.applied.open.clear();
@@ -176,7 +185,6 @@ impl Rig {
             deadlines: Self::deadlines(),
             taken: None,
         });
-        self.tell(Input::Applied(self.applied.clone()));
     }
 
     pub fn look(&self) -> Look {
@@ -299,7 +307,7 @@ impl Rig {
 
     fn begin(&mut self, begin: Begin) {
         self.asked.push(begin.clone());
-        if !self.contact {
+        if !self.contact || self.unanswered == Some(begin.which) {
             return;
         }
         if self.grants.contains(&begin.which) && begin.generation == self.applied.generation {
