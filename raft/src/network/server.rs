@@ -119,7 +119,10 @@ impl Doors {
         };
         if !admitted {
             tracing::warn!(member, path, "a peer that is no member was refused");
-            return refusal(StatusCode::FORBIDDEN, "not a member of this cluster");
+            return refusal(
+                StatusCode::FORBIDDEN,
+                "not a member of this cluster; once removed it may only join anew, with an empty data directory",
+            );
         }
         if raft {
             self.routes.answer(member, request).await
