@@ -48,7 +48,8 @@ pub fn next(state: &State, view: &ClusterView, plan: &Plan) -> Decision {
 /// A take that its host never began, and may not begin any more, is made again on fresh evidence; so is one that an
 /// operator released, when its host is heard again.
 fn in_hand(state: &State, view: &ClusterView, plan: &Plan, node: &Node) -> Option<Command> {
-    let again = is_stale(state, view, node) || node.intent.is_none();
+    let released = node.intent.is_none() && node.slot.is_none();
+    let again = released || is_stale(state, view, node);
     if !again || node.past_boundary() {
         return None;
     }

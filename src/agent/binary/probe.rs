@@ -179,10 +179,17 @@ mod tests {
         let error = probe(&script, Duration::from_secs(1)).await.unwrap_err();
         assert!(error.to_string().contains("did not end within"), "{error}");
         let pid = std::fs::read_to_string(&file).unwrap();
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-        // An orphan that nobody has reaped yet still has an entry, as a zombie.
-        let gone = stat.map_or(true, |stat| stat.contains(") Z "));
-        assert!(gone, "the sleeping child still runs");
+        // A signal takes a moment. An orphan that nobody has reaped yet still has an entry, as a zombie.
+        let runs = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        let end = tokio::time::Instant::now() + LONG;
+        while runs() {
+            let late = tokio::time::Instant::now() > end;
+            assert!(!late, "the sleeping child still runs");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     #[tokio::test]

@@ -46,7 +46,13 @@ fn a_zone_waits_until_the_one_before_is_done_the_leaders_node_included() {
     table.update([2]);
     assert_eq!(table.decide().handoff, Some(MemberId(2)));
     table.progress(1).status = Status::Updating { step: None };
-    assert_eq!(table.waits(), ["host_working", "gate_previous_wave"]);
+    table.give_slot(1);
+    let waits = table.waits();
+    assert_eq!(waits.first().map(String::as_str), Some("host_working"));
+    assert!(
+        waits.contains(&"gate_previous_wave".to_owned()),
+        "{waits:?}"
+    );
 }
 
 #[test]
@@ -186,4 +192,16 @@ fn a_turned_plan_waits_for_an_update_before_its_boundary_and_takes_back_one_past
     assert_eq!(at_work(Which::Second).taken().as_deref(), Some("n2"));
     let stood_down = at_work(Which::First).decide().proposal;
     assert!(matches!(stood_down, Some(Command::StandDown { .. })));
+}
+
+#[test]
+fn a_released_node_is_taken_again_once_its_host_is_heard() {
+    for (is_heard, taken) in [(false, None), (true, Some("n2"))] {
+        let mut table = Table::of(3);
+        table.progress(2).status = Status::Updating { step: None };
+        if !is_heard {
+            table.silence(2, 1_000);
+        }
+        assert_eq!(table.taken().as_deref(), taken);
+    }
 }

@@ -213,13 +213,17 @@ fn a_slot_is_released_of_a_host_that_is_not_heard_and_off_where_it_began() {
     log.begin(2, Which::First).unwrap();
     let open = log.again().order(release(false, false));
     assert_eq!(open, Err(Refusal::BeginOpen { node: node() }));
+    let mut drained = log.again();
+    drained.order(release(true, false)).unwrap();
+    assert_eq!(drained.stands(2), "Staged", "nothing was swapped there");
+    log.begin(2, Which::Second).unwrap();
     let given = log.generation(2);
     log.order(release(true, false)).unwrap();
     assert!(!log.holds_slot(2) && log.generation(2) > given);
     assert_eq!(
         log.stands(2),
         "Taken",
-        "it was begun, and nobody knows how far"
+        "it is past its boundary, and nobody knows how far"
     );
     let (plan, reason) = (PLAN, String::new());
     let mut skipped = rolling();
