@@ -168,6 +168,7 @@ fn fail(plan: &Plan, node: &Node, class: Class, detail: String) -> Command {
         after: node.generation,
         class,
         detail,
+        seen_run_ms: plan.nodes.get(&node.name).map(|node| node.since_run_ms),
     }
 }
 
@@ -184,9 +185,10 @@ fn of_step(strategy: &Strategy, step: Option<Step>) -> (&'static str, Millis, Cl
             Class::DrainFailed,
         ),
         Step::Flushing => (deadlines.flush.0, Class::FlushFailed),
+        // What is kept and what is laid beside it have that time each.
+        Step::BackingUp => (2 * deadlines.backup.0, Class::ApplyFailed),
         // The wait for the second begin falls into this step.
-        Step::BackingUp => (deadlines.backup.0 + BEGIN_WAIT.0, Class::ApplyFailed),
-        Step::Swapping => (deadlines.backup.0, Class::ApplyFailed),
+        Step::Swapping => (deadlines.backup.0 + BEGIN_WAIT.0, Class::ApplyFailed),
         Step::Restarting => {
             let starts = 1 + u64::from(deadlines.restart_retries);
             (

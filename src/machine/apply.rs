@@ -252,7 +252,10 @@ fn dispatch(
             after,
             class,
             detail,
-        } => handle::failure::fail_node(state, context, *plan, node, *after, *class, detail),
+            seen_run_ms,
+        } => handle::failure::unmoved(state, *plan, node, *seen_run_ms).and_then(|()| {
+            handle::failure::fail_node(state, context, *plan, node, *after, *class, detail)
+        }),
         Command::GiveUpNode { plan, node, after } => {
             handle::failure::give_up(state, context, *plan, node, *after)
         }

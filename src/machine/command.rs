@@ -117,6 +117,9 @@ pub enum Command {
         after: Generation,
         class: Class,
         detail: String,
+        /// The `run` time of the node's last change that the decision saw: one that moved since is judged anew.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen_run_ms: Option<u64>,
     },
     /// The strategy's `on_unreachable`.
     GiveUpNode {

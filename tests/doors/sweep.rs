@@ -258,6 +258,7 @@ fn of_the_leader(state: &State) -> Vec<Command> {
                     after,
                     class: Class::Unreachable,
                     detail: "silent".to_owned(),
+                    seen_run_ms: None,
                 });
                 commands.push(Command::GiveUpNode {
                     plan,

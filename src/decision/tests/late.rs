@@ -93,12 +93,12 @@ fn a_host_has_its_own_deadline_and_the_time_of_a_reconnection_for_every_step() {
         (of(None), 2 * BEGIN_WAIT.0, Class::DrainFailed),
         (of(Some(Step::Draining)), 2_000_110, Class::DrainFailed),
         (of(Some(Step::Flushing)), 1_001_000, Class::FlushFailed),
+        (of(Some(Step::BackingUp)), 2 * 1_010_000, Class::ApplyFailed),
         (
-            of(Some(Step::BackingUp)),
+            of(Some(Step::Swapping)),
             1_010_000 + BEGIN_WAIT.0,
             Class::ApplyFailed,
         ),
-        (of(Some(Step::Swapping)), 1_010_000, Class::ApplyFailed),
         (
             of(Some(Step::Restarting)),
             7_100_000,

@@ -14,6 +14,20 @@ use crate::plans::plan::{Direction, Status};
 use crate::plans::progress;
 use crate::plans::strategy::{OnQuorumLoss, OnUnreachable};
 
+/// A node that moved on since the decision to call it failed is judged anew.
+pub fn unmoved(
+    state: &State,
+    plan: PlanId,
+    name: &NodeName,
+    seen_run_ms: Option<u64>,
+) -> Result<(), Refusal> {
+    let since_ms = progress(state, plan, name)?.since_run_ms;
+    match seen_run_ms {
+        Some(seen_ms) if seen_ms != since_ms => Err(stale(format!("{name} has moved on"))),
+        _ => Ok(()),
+    }
+}
+
 /// Marks a node failed. Its slot, if it holds one, stays.
 pub fn fail_node(
     state: &mut State,

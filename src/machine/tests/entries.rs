@@ -331,6 +331,7 @@ fn a_node_that_is_being_taken_back_turns_its_plan_once() {
         after: log.generation(2),
         class,
         detail: "it stayed ill".to_owned(),
+        seen_run_ms: None,
     });
     let failed = |fact: &Fact| matches!(fact, Fact::NodeStatus { class: Some(of), detail: Some(_), .. } if *of == class);
     assert!(log.facts.iter().any(failed));

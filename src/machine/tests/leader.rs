@@ -28,6 +28,22 @@ fn fail(log: &Log, number: u64) -> Command {
         after: log.generation(number),
         class: Class::HealthGateFailed,
         detail: "it stayed ill".to_owned(),
+        seen_run_ms: None,
+    }
+}
+
+/// Found by seeds 526239 and 589666: it was judged on its wait for the second begin, which came meanwhile.
+#[test]
+fn a_node_that_moved_on_since_the_decision_is_not_called_failed() {
+    let mut log = rolling(Strategy::default());
+    log.lead(log.take(2, Purpose::Update, &[]));
+    let seen = log.progress(2).since_run_ms;
+    let mut late = fail(&log, 2);
+    for (moved_ms, stale) in [(1, true), (0, false)] {
+        if let Command::FailNode { seen_run_ms, .. } = &mut late {
+            *seen_run_ms = Some(seen + moved_ms);
+        }
+        assert_eq!(log.is_stale(late.clone()), stale);
     }
 }
 

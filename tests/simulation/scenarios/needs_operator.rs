@@ -18,6 +18,7 @@ fn fails(state: &mut State, node: &NodeName) {
         after: state.nodes[node].generation,
         class: Class::HealthGateFailed,
         detail: "no answer".to_owned(),
+        seen_run_ms: None,
     };
     assert_eq!(by_the_leader(state, fails), Ok(()));
 }

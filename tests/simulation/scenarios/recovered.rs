@@ -43,6 +43,7 @@ fn a_recovered_node_waits_for_an_ordinary_slot() {
         after: state.nodes[&sick].generation,
         class: Class::HealthGateFailed,
         detail: "unhealthy after it was updated".to_owned(),
+        seen_run_ms: None,
     };
     assert_eq!(by_the_leader(&mut state, fails), Ok(()));
     assert_eq!(back(&mut state, &sick, true), Ok(()));

@@ -130,6 +130,7 @@ fn another_fails(state: &mut State, plan: PlanId, besides: &NodeName) {
         after: host.generation,
         class: Class::HealthGateFailed,
         detail: "unhealthy after it was updated".to_owned(),
+        seen_run_ms: None,
     };
     assert_eq!(by_the_leader(state, fails), Ok(()));
 }

@@ -75,6 +75,7 @@ fn a_failed_node_begins_nothing() {
         after: state.nodes[&node].generation,
         class: Class::DrainFailed,
         detail: "no answer".to_owned(),
+        seen_run_ms: None,
     };
     assert_eq!(by_the_leader(&mut state, fail), Ok(()));
     // As an operator's resume leaves it, before what failed pauses it again.
@@ -112,6 +113,7 @@ fn a_node_that_never_said_where_it_goes_back_to_is_back_already() {
         after: state.nodes[&node].generation,
         class: Class::StagingFailed,
         detail: "no answer".to_owned(),
+        seen_run_ms: None,
     };
     assert_eq!(by_the_leader(&mut state, fail), Ok(()));
     let plan = state.live_plan().expect("others go back");

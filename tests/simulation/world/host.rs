@@ -73,6 +73,14 @@ impl Process {
         }
     }
 
+    /// It does not end, or turn ill, by itself.
+    pub const fn stays(&self) -> bool {
+        matches!(
+            self.behaviour,
+            Behaviour::Good | Behaviour::WrongVersion | Behaviour::Slow { .. }
+        )
+    }
+
     pub const fn flaps(&self) -> bool {
         matches!(self.behaviour, Behaviour::Flapping { .. })
     }

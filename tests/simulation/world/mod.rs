@@ -325,8 +325,13 @@ impl World {
         let detail = found.and_then(|plan| plan.detail.clone());
         // An operator skipped a node that is down: it is theirs to mend, and the rest waits for it.
         let skipped = found.is_some_and(|plan| i11::skipped_is_out(state, plan));
+        // What ran before the plan may be no better than what it brought: nobody can be spared then.
+        let sound = self.members.iter().all(|member| {
+            let process = member.host.process.as_ref();
+            member.removed || process.is_some_and(|process| process.stays())
+        });
         let detail = detail.unwrap_or_default();
-        if let Err(detail) = i11::overdue(&detail, quiet && all_there && !skipped) {
+        if let Err(detail) = i11::overdue(&detail, quiet && all_there && sound && !skipped) {
             self.oracle.broken("I11", detail);
         }
     }
