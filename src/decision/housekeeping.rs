@@ -8,7 +8,7 @@ use crate::decision::quorum;
 use crate::fleet::intent::Goal;
 use crate::fleet::node::Node;
 use crate::fleet::view::{ClusterView, Host};
-use crate::machine::command::Command;
+use crate::machine::command::{Command, NodeFailure};
 use crate::machine::state::State;
 use crate::plans::plan::{Plan, Status};
 use crate::plans::progress::{self, Progress, Step};
@@ -162,14 +162,14 @@ fn is_gone(plan: &Plan, node: &Node, host: &Host, progress: &Progress) -> Option
 }
 
 fn fail(plan: &Plan, node: &Node, class: Class, detail: String) -> Command {
-    Command::FailNode {
+    Command::FailNode(NodeFailure {
         plan: plan.id,
         node: node.name.clone(),
         after: node.generation,
         class,
         detail,
         seen_run_ms: plan.nodes.get(&node.name).map(|node| node.since_run_ms),
-    }
+    })
 }
 
 /// A step's name, the most time its host may need for it, and the class of its failure.

@@ -246,16 +246,7 @@ fn dispatch(
         Command::HandoffFailed { target, reason } => {
             handle::term::handoff_failed(state, context, *target, reason)
         }
-        Command::FailNode {
-            plan,
-            node,
-            after,
-            class,
-            detail,
-            seen_run_ms,
-        } => handle::failure::unmoved(state, *plan, node, *seen_run_ms).and_then(|()| {
-            handle::failure::fail_node(state, context, *plan, node, *after, *class, detail)
-        }),
+        Command::FailNode(failed) => handle::failure::fail_node(state, context, failed),
         Command::GiveUpNode { plan, node, after } => {
             handle::failure::give_up(state, context, *plan, node, *after)
         }

@@ -111,16 +111,7 @@ pub enum Command {
         reason: String,
     },
     /// The host did not answer in time, or its `Updated` node is sick: the node has failed.
-    FailNode {
-        plan: PlanId,
-        node: NodeName,
-        after: Generation,
-        class: Class,
-        detail: String,
-        /// The `run` time of the node's last change that the decision saw: one that moved since is judged anew.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        seen_run_ms: Option<u64>,
-    },
+    FailNode(NodeFailure),
     /// The strategy's `on_unreachable`.
     GiveUpNode {
         plan: PlanId,
@@ -213,6 +204,18 @@ pub struct Take {
     pub after: Generation,
     pub purpose: Purpose,
     pub evidence: Vec<Evidence>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFailure {
+    pub plan: PlanId,
+    pub node: NodeName,
+    pub after: Generation,
+    pub class: Class,
+    pub detail: String,
+    /// The `run` time of the node's last change that the decision saw: one that moved since is judged anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_run_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,9 @@ use aegis_updates::base::version;
 use aegis_updates::fleet::intent::{Begin, Evidence, Which};
 use aegis_updates::fleet::observation::{Answer, Database, Notice, Observation, Rejoin, Report};
 use aegis_updates::machine::apply::apply;
-use aegis_updates::machine::command::{Change, Command, Founder, Purpose, Raise, Settings, Take};
+use aegis_updates::machine::command::{
+    Change, Command, Founder, NodeFailure, Purpose, Raise, Settings, Take,
+};
 use aegis_updates::machine::refusal::Refusal;
 use aegis_updates::machine::state::{Head, State};
 use aegis_updates::machine::submission::Position;
@@ -252,14 +254,14 @@ fn of_the_leader(state: &State) -> Vec<Command> {
         let revision = state.plans.get(&plan).map_or(1, |plan| plan.revision);
         for node in nodes() {
             for after in generations(state, &node) {
-                commands.push(Command::FailNode {
+                commands.push(Command::FailNode(NodeFailure {
                     plan,
                     node: node.clone(),
                     after,
                     class: Class::Unreachable,
                     detail: "silent".to_owned(),
                     seen_run_ms: None,
-                });
+                }));
                 commands.push(Command::GiveUpNode {
                     plan,
                     node: node.clone(),

@@ -8,7 +8,7 @@ use crate::base::limits::{BEGIN_WAIT, RECONNECT_GRACE};
 use crate::fleet::intent::{Begin, Goal, Which};
 use crate::fleet::node::Answered;
 use crate::fleet::observation::Answer;
-use crate::machine::command::Command;
+use crate::machine::command::{Command, NodeFailure};
 use crate::plans::plan::{Direction, Status as Plan};
 use crate::plans::progress::{Status, Step};
 use crate::plans::spec::Binary;
@@ -17,7 +17,7 @@ use crate::plans::strategy::Deadlines;
 /// Whom the leader fails, and as what.
 fn failed(table: &Table) -> Option<(String, Class)> {
     match table.decide().proposal {
-        Some(Command::FailNode { node, class, .. }) => Some((node.to_string(), class)),
+        Some(Command::FailNode(NodeFailure { node, class, .. })) => Some((node.to_string(), class)),
         _ => None,
     }
 }

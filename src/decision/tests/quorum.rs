@@ -3,7 +3,7 @@
 use super::table::{GRACE_MS, Table, name};
 use crate::base::duration::Millis;
 use crate::base::failure::Class;
-use crate::machine::command::Command;
+use crate::machine::command::{Command, NodeFailure};
 use crate::plans::plan::{Direction, Scope, Status};
 use crate::plans::progress::Status as NodeStatus;
 use crate::plans::strategy::OnNodeFailure;
@@ -100,8 +100,7 @@ fn an_updated_node_that_stays_ill_fails_but_not_while_the_quorum_is_being_lost()
         Some(Command::FailNode { .. })
     ));
     table.sicken(2, grace.0 + 1);
-    let failed =
-        matches!(table.decide().proposal, Some(Command::FailNode { node, .. }) if node == name(2));
+    let failed = matches!(table.decide().proposal, Some(Command::FailNode(NodeFailure { node, .. })) if node == name(2));
     assert!(failed);
     table.sicken(3, 1);
     assert!(!matches!(

@@ -1,10 +1,10 @@
 //! What the leader found out: a node that failed or does not answer, databases that do not serve.
 
-use crate::base::failure::Class;
 use crate::base::ids::{Generation, NodeName, PlanId};
 use crate::base::sabotage::Bug;
 use crate::journal::fact::Fact;
 use crate::machine::apply::Context;
+use crate::machine::command::NodeFailure;
 use crate::machine::handle::edges::{move_node, move_plan, progress};
 use crate::machine::handle::observe::fail;
 use crate::machine::handle::take::{from_the_leader, stale};
@@ -14,33 +14,23 @@ use crate::plans::plan::{Direction, Status};
 use crate::plans::progress;
 use crate::plans::strategy::{OnQuorumLoss, OnUnreachable};
 
-/// A node that moved on since the decision to call it failed is judged anew.
-pub fn unmoved(
-    state: &State,
-    plan: PlanId,
-    name: &NodeName,
-    seen_run_ms: Option<u64>,
-) -> Result<(), Refusal> {
-    let since_ms = progress(state, plan, name)?.since_run_ms;
-    match seen_run_ms {
-        Some(seen_ms) if seen_ms != since_ms => Err(stale(format!("{name} has moved on"))),
-        _ => Ok(()),
-    }
-}
-
-/// Marks a node failed. Its slot, if it holds one, stays.
+/// Marks a node failed. Its slot, if it holds one, stays. One that moved on since the decision is judged anew.
 pub fn fail_node(
     state: &mut State,
     context: &mut Context<'_>,
-    plan: PlanId,
-    name: &NodeName,
-    after: Generation,
-    class: Class,
-    detail: &str,
+    failed: &NodeFailure,
 ) -> Result<Reply, Refusal> {
+    let (plan, name) = (failed.plan, &failed.node);
     from_the_leader(context)?;
-    still_so(state, plan, name, after)?;
-    let status = &progress(state, plan, name)?.status;
+    still_so(state, plan, name, failed.after)?;
+    let progress = progress(state, plan, name)?;
+    if failed
+        .seen_run_ms
+        .is_some_and(|seen_ms| seen_ms != progress.since_run_ms)
+    {
+        return Err(stale(format!("{name} has moved on")));
+    }
+    let status = &progress.status;
     let can_fail = matches!(
         status,
         progress::Status::Pending
@@ -52,7 +42,7 @@ pub fn fail_node(
     if !can_fail {
         return Err(stale(format!("{name} is {}", status.name())));
     }
-    fail(state, context, plan, name, class, detail)?;
+    fail(state, context, plan, name, failed.class, &failed.detail)?;
     if Bug::TimeoutFreesSlot.is_planted() {
         let node = state.node_mut(name)?;
         node.slot = None;

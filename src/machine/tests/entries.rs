@@ -13,7 +13,7 @@ use crate::fleet::observation::Database;
 use crate::journal::fact::Fact;
 use crate::machine::apply::{apply, apply_first_of_term, apply_membership};
 use crate::machine::check::{Violation, check};
-use crate::machine::command::{Command, Purpose};
+use crate::machine::command::{Command, NodeFailure, Purpose};
 use crate::machine::refusal::Refusal;
 use crate::machine::state::{Reply, Request};
 use crate::machine::submission::{Position, RequestKey, Submission};
@@ -325,14 +325,14 @@ fn a_node_that_is_being_taken_back_turns_its_plan_once() {
     let mut log = Log::rolling(3, Strategy::default());
     log.update(2);
     let class = Class::HealthGateFailed;
-    log.lead(Command::FailNode {
+    log.lead(Command::FailNode(NodeFailure {
         plan: PLAN,
         node: name(2),
         after: log.generation(2),
         class,
         detail: "it stayed ill".to_owned(),
         seen_run_ms: None,
-    });
+    }));
     let failed = |fact: &Fact| matches!(fact, Fact::NodeStatus { class: Some(of), detail: Some(_), .. } if *of == class);
     assert!(log.facts.iter().any(failed));
     assert_eq!(log.scope(), Some(Scope::Nodes([name(2)].into())));

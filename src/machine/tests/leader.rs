@@ -6,7 +6,7 @@ use crate::base::ids::MemberId;
 use crate::base::limits::HANDOFF_TRIES_MAX;
 use crate::fleet::observation::{Answer, Database};
 use crate::journal::fact::Fact;
-use crate::machine::command::{Command, Purpose};
+use crate::machine::command::{Command, NodeFailure, Purpose};
 use crate::machine::refusal::Refusal;
 use crate::plans::plan::{Direction, Scope, Status};
 use crate::plans::progress;
@@ -22,14 +22,14 @@ fn rolling(strategy: Strategy) -> Log {
 }
 
 fn fail(log: &Log, number: u64) -> Command {
-    Command::FailNode {
+    Command::FailNode(NodeFailure {
         plan: PLAN,
         node: name(number),
         after: log.generation(number),
         class: Class::HealthGateFailed,
         detail: "it stayed ill".to_owned(),
         seen_run_ms: None,
-    }
+    })
 }
 
 /// Found by seeds 526239 and 589666: it was judged on its wait for the second begin, which came meanwhile.
@@ -40,7 +40,7 @@ fn a_node_that_moved_on_since_the_decision_is_not_called_failed() {
     let seen = log.progress(2).since_run_ms;
     let mut late = fail(&log, 2);
     for (moved_ms, stale) in [(1, true), (0, false)] {
-        if let Command::FailNode { seen_run_ms, .. } = &mut late {
+        if let Command::FailNode(NodeFailure { seen_run_ms, .. }) = &mut late {
             *seen_run_ms = Some(seen + moved_ms);
         }
         assert_eq!(log.is_stale(late.clone()), stale);

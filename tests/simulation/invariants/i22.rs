@@ -3,7 +3,7 @@
 
 use aegis_updates::base::limits::{QUORUM_ACK_AGE_MAX, RECONNECT_GRACE, TICK_INTERVAL};
 use aegis_updates::journal::fact::Fact;
-use aegis_updates::machine::command::Command;
+use aegis_updates::machine::command::{Command, NodeFailure};
 
 use crate::oracle::Step;
 
@@ -77,9 +77,9 @@ fn gap_was_real(step: &Step<'_>) -> Result<(), String> {
 /// A host called late had at least the time in which it may reconnect.
 fn late_was_late(step: &Step<'_>) -> Result<(), String> {
     let (
-        Command::FailNode {
+        Command::FailNode(NodeFailure {
             plan, node, detail, ..
-        },
+        }),
         Ok(_),
     ) = (step.command, step.result)
     else {

@@ -3,7 +3,7 @@
 use aegis_updates::base::failure::Class;
 use aegis_updates::base::ids::NodeName;
 use aegis_updates::fleet::observation::{Answer, Observation, Report};
-use aegis_updates::machine::command::Command;
+use aegis_updates::machine::command::{Command, NodeFailure};
 use aegis_updates::machine::state::State;
 use aegis_updates::plans::plan::Status;
 use aegis_updates::plans::progress;
@@ -12,14 +12,14 @@ use super::{PLAN_MS, begun, by, by_the_leader, story, taken_back};
 use crate::setting::plain;
 
 fn fails(state: &mut State, node: &NodeName) {
-    let fails = Command::FailNode {
+    let fails = Command::FailNode(NodeFailure {
         plan: state.live_plan().expect("it is live").id,
         node: node.clone(),
         after: state.nodes[node].generation,
         class: Class::HealthGateFailed,
         detail: "no answer".to_owned(),
         seen_run_ms: None,
-    };
+    });
     assert_eq!(by_the_leader(state, fails), Ok(()));
 }
 

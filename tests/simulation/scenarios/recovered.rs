@@ -3,7 +3,7 @@
 use aegis_updates::base::failure::Class;
 use aegis_updates::base::ids::NodeName;
 use aegis_updates::fleet::observation::{Answer, Observation, Report};
-use aegis_updates::machine::command::Command;
+use aegis_updates::machine::command::{Command, NodeFailure};
 use aegis_updates::machine::refusal::Refusal;
 use aegis_updates::machine::state::State;
 use aegis_updates::plans::gates::Gate;
@@ -37,14 +37,14 @@ fn a_recovered_node_waits_for_an_ordinary_slot() {
         );
     };
     let mut state = world.oracle.state.clone();
-    let fails = Command::FailNode {
+    let fails = Command::FailNode(NodeFailure {
         plan: state.live_plan().expect("it is live").id,
         node: sick.clone(),
         after: state.nodes[&sick].generation,
         class: Class::HealthGateFailed,
         detail: "unhealthy after it was updated".to_owned(),
         seen_run_ms: None,
-    };
+    });
     assert_eq!(by_the_leader(&mut state, fails), Ok(()));
     assert_eq!(back(&mut state, &sick, true), Ok(()));
     let node = state.nodes[&sick].clone();

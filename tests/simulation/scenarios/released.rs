@@ -3,7 +3,7 @@
 use aegis_updates::base::failure::Class;
 use aegis_updates::base::ids::{NodeName, PlanId};
 use aegis_updates::fleet::intent::{Begin, Which};
-use aegis_updates::machine::command::Command;
+use aegis_updates::machine::command::{Command, NodeFailure};
 use aegis_updates::machine::state::State;
 use aegis_updates::plans::plan::Status;
 use aegis_updates::plans::progress::{self, Progress};
@@ -124,13 +124,13 @@ fn another_fails(state: &mut State, plan: PlanId, besides: &NodeName) {
     let name = name.clone();
     progress.status = progress::Status::Updated;
     let host = &state.nodes[&name];
-    let fails = Command::FailNode {
+    let fails = Command::FailNode(NodeFailure {
         plan,
         node: name.clone(),
         after: host.generation,
         class: Class::HealthGateFailed,
         detail: "unhealthy after it was updated".to_owned(),
         seen_run_ms: None,
-    };
+    });
     assert_eq!(by_the_leader(state, fails), Ok(()));
 }

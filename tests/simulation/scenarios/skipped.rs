@@ -3,7 +3,7 @@
 use aegis_updates::base::failure::Class;
 use aegis_updates::base::ids::NodeName;
 use aegis_updates::fleet::intent::{Begin, Which};
-use aegis_updates::machine::command::Command;
+use aegis_updates::machine::command::{Command, NodeFailure};
 use aegis_updates::machine::refusal::Refusal;
 use aegis_updates::machine::state::State;
 use aegis_updates::plans::plan::{Plan, Status};
@@ -69,14 +69,14 @@ fn a_skipped_node_begins_nothing() {
 #[test]
 fn a_failed_node_begins_nothing() {
     let (mut state, plan, node, begin) = taken();
-    let fail = Command::FailNode {
+    let fail = Command::FailNode(NodeFailure {
         plan: plan.id,
         node: node.clone(),
         after: state.nodes[&node].generation,
         class: Class::DrainFailed,
         detail: "no answer".to_owned(),
         seen_run_ms: None,
-    };
+    });
     assert_eq!(by_the_leader(&mut state, fail), Ok(()));
     // As an operator's resume leaves it, before what failed pauses it again.
     state.plans.get_mut(&plan.id).expect("it is there").status = plan.status;
@@ -107,14 +107,14 @@ fn a_node_that_never_said_where_it_goes_back_to_is_back_already() {
     (known.status, known.rollback_target) = (progress::Status::Pending, None);
     let host = state.nodes.get_mut(&node).expect("it is there");
     host.database.healthy = false;
-    let fail = Command::FailNode {
+    let fail = Command::FailNode(NodeFailure {
         plan,
         node: node.clone(),
         after: state.nodes[&node].generation,
         class: Class::StagingFailed,
         detail: "no answer".to_owned(),
         seen_run_ms: None,
-    };
+    });
     assert_eq!(by_the_leader(&mut state, fail), Ok(()));
     let plan = state.live_plan().expect("others go back");
     assert_eq!(plan.status, Status::RollingBack);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aegis_updates::base::failure::Class;
 use aegis_updates::base::ids::MemberId;
 use aegis_updates::fleet::observation::Rejoin;
-use aegis_updates::machine::command::Command;
+use aegis_updates::machine::command::{Command, NodeFailure};
 
 use super::World;
 use crate::invariants::hearsay;
@@ -27,12 +27,12 @@ impl World {
 
     /// A node that is failed for ill health was ill, as far as this leader heard.
     pub fn ill_is_ill(&mut self, id: MemberId, command: &Command) {
-        let Command::FailNode {
+        let Command::FailNode(NodeFailure {
             node,
             class: Class::HealthGateFailed,
             detail,
             ..
-        } = command
+        }) = command
         else {
             return;
         };
