@@ -144,6 +144,17 @@ pub struct Progress {
     pub target: Option<Binary>,
     /// True once a first begin of this plan was accepted for the node.
     pub begun: bool,
+    /// How far it got on its way forward. What it treads again, after it was given back, is no progress of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<Reach>,
+}
+
+/// How far on the way forward: by the status in the order of the way, then by the step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Reach {
+    Staging,
+    Staged,
+    Taken(Option<Step>),
 }
 
 /// The edge does not exist.
@@ -167,6 +178,16 @@ impl Status {
             Self::RolledBack => "RolledBack",
             Self::Skipped { .. } => "Skipped",
             Self::NeedsOperator { .. } => "NeedsOperator",
+        }
+    }
+
+    /// `None`: not on the way forward, or at its beginning.
+    const fn reach(&self) -> Option<Reach> {
+        match self {
+            Self::Staging => Some(Reach::Staging),
+            Self::Staged => Some(Reach::Staged),
+            Self::Updating { step } => Some(Reach::Taken(*step)),
+            _ => None,
         }
     }
 
@@ -306,7 +327,20 @@ impl Progress {
             rollback_target: None,
             target: None,
             begun: false,
+            reached: None,
         }
+    }
+
+    /// Enters `status` at that time of `run`; true if the node never got so far.
+    pub fn enter(&mut self, status: Status, run_ms: u64) -> bool {
+        self.since_run_ms = run_ms;
+        let reach = status.reach();
+        let farther = reach.is_none() || reach > self.reached;
+        if farther {
+            self.reached = reach;
+        }
+        self.status = status;
+        farther
     }
 
     /// Takes a preflight's word on where the node goes back to. A node that is tried again may run the plan's

@@ -38,9 +38,11 @@ pub fn move_node(
         });
     };
     let to = edge(&progress.status)?;
-    plan.progressed_run_ms = run_ms;
-    progress.since_run_ms = run_ms;
-    if to == progress.status {
+    let from = progress.status.clone();
+    if progress.enter(to.clone(), run_ms) {
+        plan.progressed_run_ms = run_ms;
+    }
+    if to == from {
         return Ok(());
     }
     let (class, detail) = match &to {
@@ -50,13 +52,11 @@ pub fn move_node(
         Status::Skipped { reason } => (None, Some(reason.clone())),
         _ => (None, None),
     };
-    let from = std::mem::replace(&mut progress.status, to);
-    let to = progress.status.name().to_owned();
     context.facts.push(Fact::NodeStatus {
         plan: plan.id,
         node: node.clone(),
         from: from.name().to_owned(),
-        to,
+        to: to.name().to_owned(),
         class,
         detail,
     });

@@ -186,6 +186,27 @@ fn a_plan_without_progress_is_paused_when_its_deadline_has_passed() {
     ));
 }
 
+/// Found by seed 1097666: databases of nodes that were skipped came and went, and another node was taken and given back
+/// for as long. Only what gets farther than ever moves a plan on.
+#[test]
+fn a_node_taken_and_given_back_again_and_again_is_no_progress() {
+    let mut log = rolling(Strategy::default());
+    let deadline = log.plan().strategy.progress_deadline.0;
+    for run_ms in [10, 20, deadline] {
+        log.state.head.clock.run_ms = run_ms;
+        log.lead(log.take(2, Purpose::Update, &[]));
+        let reason = "a gate is shut".to_owned();
+        let back = Answer::GivenBack { reason };
+        log.answer(2, back, false).unwrap();
+    }
+    assert_eq!(ticked(&log, 10 + deadline).status(), Status::InProgress);
+    let paused = ticked(&log, 11 + deadline).status();
+    assert!(matches!(paused, Status::Paused { .. }), "{paused:?}");
+    // It gets farther.
+    log.update(2);
+    assert_eq!(ticked(&log, 11 + deadline).status(), Status::InProgress);
+}
+
 #[test]
 fn a_cancelled_plan_waits_for_a_host_in_hand_no_longer_than_a_rollback_may_take() {
     let mut log = rolling(Strategy::default());
