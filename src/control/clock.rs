@@ -3,6 +3,7 @@
 
 use aegis_updates_raft::store::{Appended, Moment};
 
+use crate::base::limits::RUN_STEP_MAX;
 use crate::machine::state::Head;
 
 /// How long this host has appended nothing, in milliseconds, as far as it was there to see. Within one boot the boot
@@ -32,6 +33,15 @@ pub fn without_a_majority(
     head.clock.wall_ms.saturating_add(since_ms)
 }
 
+/// How much of `elapsed_ms`, the time since this member applied or stamped its newest entry, `run` may advance: it
+/// goes on for one step after what was applied last, however many entries wait since, so that it nearly stands still
+/// in an outage. `None`: all of it.
+pub fn run_ms(elapsed_ms: u64, since_applied_ms: u64) -> Option<u64> {
+    let told_ms = since_applied_ms.saturating_sub(elapsed_ms);
+    let counts_ms = since_applied_ms.min(RUN_STEP_MAX.0).saturating_sub(told_ms);
+    (counts_ms < elapsed_ms.min(RUN_STEP_MAX.0)).then_some(counts_ms)
+}
+
 /// The wall clock as the log keeps it; a clock before 1970 counts as 1970.
 pub fn wall_ms(now: &Moment) -> u64 {
     u64::try_from(now.wall_ms).unwrap_or(0)
@@ -57,6 +67,23 @@ mod tests {
             boottime_ms,
             wall_ms,
         }
+    }
+
+    /// Found by seed 1035539: what waited for a majority 17 s long made a host late as soon as it was applied.
+    #[test]
+    fn run_goes_on_for_one_step_after_what_was_applied() {
+        // Nothing waits: all of it counts, and `apply` takes a step of it.
+        for elapsed_ms in [0, 900, 2_000, 60_000] {
+            assert_eq!(run_ms(elapsed_ms, elapsed_ms), None);
+        }
+        // Another entry told of the first second.
+        assert_eq!(run_ms(800, 1_800), None);
+        assert_eq!(run_ms(1_500, 2_500), Some(1_000));
+        assert_eq!(run_ms(60_000, 61_000), Some(1_000));
+        // Those before it told of the whole step.
+        assert_eq!(run_ms(1_000, 3_000), Some(0));
+        assert_eq!(run_ms(4_000, 17_000), Some(0));
+        assert_eq!(run_ms(0, 17_000), None);
     }
 
     #[test]

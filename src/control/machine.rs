@@ -251,6 +251,7 @@ mod tests {
         let member = MemberId(1);
         Submission {
             elapsed_ms: 0,
+            run_ms: None,
             wall_ms: 0,
             actor: Principal::Member { member },
             reason: None,

@@ -262,7 +262,7 @@ impl Replica {
         })
     }
 
-    /// `run` moves by the monotonic time since this member applied the previous entry.
+    /// `run` moves by the monotonic time since this member applied the previous entry, one step at most.
     fn stamp(&self, call: Call) -> Submission {
         let now = Instant::now();
         let applied_at = self.0.published.newest().at;
@@ -273,6 +273,8 @@ impl Replica {
             .unwrap_or_else(PoisonError::into_inner);
         let elapsed = now.saturating_duration_since(applied_at.max(*stamped));
         *stamped = now;
+        let elapsed_ms = millis(elapsed);
+        let since_applied = now.saturating_duration_since(applied_at);
         let Call {
             actor,
             reason,
@@ -280,7 +282,8 @@ impl Replica {
             command,
         } = call;
         Submission {
-            elapsed_ms: millis(elapsed),
+            elapsed_ms,
+            run_ms: clock::run_ms(elapsed_ms, millis(since_applied)),
             wall_ms: self.wall_ms(),
             actor,
             reason,

@@ -35,6 +35,7 @@ pub struct Context<'a> {
 pub fn apply(state: &mut State, position: Position, submission: &Submission) -> Outcome {
     let Submission {
         elapsed_ms,
+        run_ms,
         wall_ms,
         actor,
         reason,
@@ -47,7 +48,9 @@ pub fn apply(state: &mut State, position: Position, submission: &Submission) -> 
         before_ms if Bug::WallClockDeadlines.is_planted() && before_ms > 0 => {
             wall_ms.saturating_sub(before_ms)
         }
-        _ => (*elapsed_ms).min(RUN_STEP_MAX.0),
+        _ => (*elapsed_ms)
+            .min(run_ms.unwrap_or(RUN_STEP_MAX.0))
+            .min(RUN_STEP_MAX.0),
     };
     state.head.clock.wall_ms = state.head.clock.wall_ms.max(*wall_ms);
     enter_term(state, position);

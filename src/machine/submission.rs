@@ -10,6 +10,9 @@ use crate::base::digest::Digest;
 pub struct Submission {
     /// The leader's monotonic time since it applied the previous entry.
     pub elapsed_ms: u64,
+    /// How much of that `run` may advance at most, where entries not yet applied took the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_ms: Option<u64>,
     /// The time that the wall clocks of a majority have reached: for windows, expiry and the journal only.
     pub wall_ms: u64,
     pub actor: Principal,

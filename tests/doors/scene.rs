@@ -294,6 +294,7 @@ pub fn token(id: &str, secret: &str, grants: Grant) -> Command {
 pub fn submission(member: MemberId, command: Command) -> Submission {
     Submission {
         elapsed_ms: 0,
+        run_ms: None,
         wall_ms: 0,
         actor: Principal::Member { member },
         reason: None,

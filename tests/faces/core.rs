@@ -114,6 +114,7 @@ impl Core {
         };
         let submission = Submission {
             elapsed_ms: 1,
+            run_ms: None,
             wall_ms: FORMED_WALL_MS,
             actor,
             reason,

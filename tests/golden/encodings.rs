@@ -21,6 +21,7 @@ const ME: MemberId = MemberId(1);
 fn submission(name: &str, command: Command) -> Submission {
     Submission {
         elapsed_ms: 3,
+        run_ms: None,
         wall_ms: 1_700_000_000_000,
         actor: Principal::Member { member: ME },
         reason: Some("why".to_owned()),

@@ -93,6 +93,7 @@ impl Station {
         };
         let submission = Submission {
             elapsed_ms: 0,
+            run_ms: None,
             wall_ms: self.replica.wall_ms(),
             actor: Principal::Member {
                 member: self.replica.me(),

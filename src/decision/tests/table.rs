@@ -85,6 +85,7 @@ impl Table {
         };
         let submission = Submission {
             elapsed_ms: 1_000,
+            run_ms: None,
             wall_ms: 1_795_000_000_000,
             actor: Principal::Member {
                 member: MemberId(1),

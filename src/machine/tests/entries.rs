@@ -31,6 +31,7 @@ fn operator() -> Principal {
 fn create() -> Submission {
     Submission {
         elapsed_ms: 0,
+        run_ms: None,
         wall_ms: WALL,
         actor: operator(),
         reason: None,

@@ -94,6 +94,7 @@ impl Log {
     pub fn enter(&mut self, actor: Principal, command: Command) -> Result<Reply, Refusal> {
         let submission = Submission {
             elapsed_ms: 0,
+            run_ms: None,
             wall_ms: self.wall_ms,
             actor,
             reason: None,

@@ -51,6 +51,7 @@ impl Small {
         let mut state = self.newest.state.clone();
         let submission = Submission {
             elapsed_ms: self.now_ms - self.appended_ms,
+            run_ms: None,
             wall_ms: self.now_ms,
             actor,
             reason: Some("a reason".to_owned()),

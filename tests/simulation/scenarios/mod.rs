@@ -112,6 +112,7 @@ fn after_silence(
     };
     let submission = Submission {
         elapsed_ms,
+        run_ms: None,
         wall_ms: 0,
         actor: Principal::Member { member },
         reason: Some("a reason".to_owned()),

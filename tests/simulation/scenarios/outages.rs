@@ -1,6 +1,7 @@
 //! I22 and SPEC §6: voters, or databases, without a quorum, for less than the grace and for more.
 
 use aegis_updates::base::ids::MemberId;
+use aegis_updates::base::limits::RUN_STEP_MAX;
 use aegis_updates::machine::command::Command;
 use aegis_updates::plans::plan::Status;
 use aegis_updates::plans::progress::Step;
@@ -97,6 +98,31 @@ fn a_silence_beyond_the_grace_is_told_by_whatever_entry_comes_after_it() {
     let tick = Command::Tick { previous_ms: 0 };
     assert_eq!(after_silence(&mut over, grace_ms + 1, leader, tick), Ok(()));
     assert_eq!(over.plans, before, "no plan was live");
+}
+
+/// Found by seed 1035539: a leader went on stamping what it could not commit, and all of that time was `run` time once it
+/// was applied. Then a host was called late whose word had been on its way through the outage.
+#[test]
+fn run_time_nearly_stands_still_in_an_outage() {
+    let mut world = three(2);
+    until_in(&mut world, Step::Soaking);
+    let leader = world.log.leader.expect("somebody leads");
+    let (before_ms, lasts_ms) = (world.oracle.state.run_ms(), 5_000);
+    let until_ms = world.now + lasts_ms;
+    for member in (1..=3).map(MemberId).filter(|member| *member != leader) {
+        world.freeze_daemon(member, until_ms);
+    }
+    let node = world.member(leader).name.clone();
+    let told = world.oracle.state.head.applied + 5;
+    while world.now < until_ms {
+        world.says("clear-drift", Command::ClearDrift { node: node.clone() });
+        world.run_until(500, |_| false);
+    }
+    let caught_up = world.run_until(2_000, |world| world.oracle.state.head.applied > told);
+    assert!(caught_up, "{}", story(&world));
+    let passed_ms = world.oracle.state.run_ms() - before_ms;
+    let may_ms = RUN_STEP_MAX.0 + 1_000;
+    assert!(passed_ms <= may_ms, "{passed_ms} ms\n{}", story(&world));
 }
 
 /// Two of four hosts are silent for longer than the grace, and their databases served all the while. These then fail for

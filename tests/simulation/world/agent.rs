@@ -35,6 +35,8 @@ pub struct Agent {
 pub struct Running {
     pub id: u64,
     pub act: Act,
+    /// The binary of the process that ran when it was told.
+    pub process: Option<Digest>,
     pub life: u64,
     pub effect_done: bool,
     pub orphan: bool,
@@ -79,7 +81,7 @@ impl World {
         let member = self.member_mut(id);
         member.daemon = Daemon::Up;
         member.lead = None;
-        member.stamped_ms = now;
+        (member.applied_ms, member.stamped_ms) = (now, now);
         member.agent.life += 1;
         member.agent.contact_ms = now;
         member.agent.machine = None;

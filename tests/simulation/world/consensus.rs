@@ -3,6 +3,7 @@
 use aegis_updates::access::principal::Principal;
 use aegis_updates::base::ids::MemberId;
 use aegis_updates::base::limits::TICK_INTERVAL;
+use aegis_updates::control::clock::run_ms;
 use aegis_updates::machine::apply::{apply, apply_first_of_term, apply_membership};
 use aegis_updates::machine::command::Command;
 use aegis_updates::machine::image;
@@ -173,7 +174,7 @@ impl World {
             }
             member.state.touched.clear();
             member.applied += 1;
-            member.stamped_ms = now;
+            (member.applied_ms, member.stamped_ms) = (now, now);
             if let (Some(ticket), Some(lead)) = (entry.ticket, &mut member.lead) {
                 lead.in_flight.remove(&ticket);
                 if let Some(tick) = lead.tick.take_if(|tick| tick.ticket == ticket) {
@@ -222,10 +223,12 @@ impl World {
             number: member.tickets,
         };
         let elapsed_ms = now - member.stamped_ms;
+        let run_ms = run_ms(elapsed_ms, now - member.applied_ms);
         member.stamped_ms = now;
         let wall_ms = self.cluster_wall_ms(id);
         let submission = Submission {
             elapsed_ms,
+            run_ms,
             wall_ms,
             actor,
             reason,

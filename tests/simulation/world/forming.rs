@@ -85,6 +85,7 @@ impl World {
     fn submission(&self, actor: Principal, command: Command) -> Payload {
         Payload::Submission(Box::new(Submission {
             elapsed_ms: 0,
+            run_ms: None,
             wall_ms: WALL_START_MS,
             actor,
             reason: None,
@@ -172,6 +173,7 @@ fn member(number: usize, first: Digest) -> Member {
         wall_jumps: Vec::new(),
         state: State::default(),
         applied: 0,
+        applied_ms: 0,
         stamped_ms: 0,
         appended: None,
         lags_until_ms: 0,

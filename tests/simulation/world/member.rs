@@ -45,6 +45,8 @@ pub struct Member {
     pub state: State,
     /// How many entries of the log `state` includes.
     pub applied: usize,
+    /// When it applied its newest entry.
+    pub applied_ms: u64,
     /// When it applied or stamped its newest entry, whichever was later.
     pub stamped_ms: u64,
     /// When it appended its newest entry that does not open a term.
