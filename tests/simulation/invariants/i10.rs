@@ -1,8 +1,10 @@
 //! I10: a final plan says which nodes run what. `Completed` only if the last health of each node carried the
 //! plan's version; `RolledBack` only if none is left on the new binary.
 
+use aegis_updates::agent::machine::Ledger;
 use aegis_updates::base::digest::Digest;
 use aegis_updates::base::ids::PlanId;
+use aegis_updates::fleet::observation::{Notice, Observation, Report};
 use aegis_updates::journal::fact::Fact;
 use aegis_updates::plans::plan::{Plan, Status};
 use aegis_updates::plans::spec::Kind;
@@ -69,6 +71,9 @@ pub fn judge(world: &mut World, ended: PlanId) {
                 .members
                 .iter()
                 .find(|member| member.name == *name && !member.removed)?;
+            if acted_unheard(&member.agent.disk) {
+                return None;
+            }
             let process = member.host.process.as_ref();
             let target = plan.target_of(name)?;
             let runs = Runs {
@@ -81,6 +86,13 @@ pub fn judge(world: &mut World, ended: PlanId) {
     if let Some(detail) = found {
         world.oracle.broken("I10", detail);
     }
+}
+
+/// What it did without quorum the log does not show yet: the host says it when it can.
+fn acted_unheard(ledger: &Ledger) -> bool {
+    let says_so =
+        |said: &Observation| matches!(said.report, Report::Noticed(Notice::ActedIsolated { .. }));
+    ledger.alone.is_some() || ledger.outbox.iter().any(says_so)
 }
 
 pub struct Runs {

@@ -28,9 +28,12 @@ impl World {
         );
         let life = self.member(id).agent.life;
         let effect = now + self.random.between(1, 60);
+        let process = self.member(id).host.process.as_ref();
+        let process = process.map(|process| process.digest);
         self.member_mut(id).agent.running = Some(Running {
             id: act,
             act: what,
+            process,
             life,
             effect_done: false,
             orphan: false,
@@ -252,8 +255,9 @@ impl World {
             return;
         };
         let wanted = intent.goal.wants().map(|binary| binary.digest);
-        let runs = member.host.process.as_ref().map(|process| process.digest);
-        if disk.alone.is_some() || wanted != Some(digest) || runs == Some(digest) {
+        // The process that the file goes back for may have ended since.
+        let ran = member.agent.running.as_ref().and_then(|act| act.process);
+        if disk.alone.is_some() || wanted != Some(digest) || ran == Some(digest) {
             return;
         }
         let state = &self.oracle.state;
