@@ -20,10 +20,7 @@ pub fn create(
         return Err(Refusal::TokenExists { id: id.to_owned() });
     }
     let now = state.head.clock.wall_ms;
-    let dead = dead(state, now);
-    if state.tokens.len() - dead.len() >= TOKENS_MAX {
-        return Err(Refusal::TooManyTokens { limit: TOKENS_MAX });
-    }
+    let dead = room(state, now)?;
     for id in dead {
         state.tokens.remove(&id);
         state.touched.insert(Part::Token(id));
@@ -62,9 +59,17 @@ pub fn revoke(state: &mut State, context: &mut Context<'_>, id: &str) -> Result<
     Ok(Reply::Done)
 }
 
-/// Join tokens that nobody can use any more; they make room.
-fn dead(state: &State, now: u64) -> Vec<String> {
-    let dead = |token: &&Token| token.grants == Grant::Join && !token.is_valid_at(now);
-    let found = state.tokens.values().filter(dead);
-    found.map(|token| token.id.clone()).collect()
+/// The tokens that go for another to come: join tokens that nobody can use any more, and when that is not enough
+/// every revoked or expired one, which are listed until then.
+fn room(state: &State, now: u64) -> Result<Vec<String>, Refusal> {
+    let dead = |which: fn(&Token) -> bool| -> Vec<String> {
+        let found = state.tokens.values();
+        let found = found.filter(|token| which(token) && !token.is_valid_at(now));
+        found.map(|token| token.id.clone()).collect()
+    };
+    let enough = |dead: &Vec<String>| state.tokens.len() - dead.len() < TOKENS_MAX;
+    [dead(|token| token.grants == Grant::Join), dead(|_| true)]
+        .into_iter()
+        .find(enough)
+        .ok_or(Refusal::TooManyTokens { limit: TOKENS_MAX })
 }

@@ -107,7 +107,7 @@ fn keys_are_remembered_as_far_as_there_is_room() {
 }
 
 #[test]
-fn tokens_are_as_many_as_there_is_room_for_and_dead_join_tokens_make_some() {
+fn tokens_are_as_many_as_there_is_room_for_and_dead_ones_make_some() {
     let token = |number: usize, grants| {
         let token = Token {
             id: number.to_string(),
@@ -134,6 +134,12 @@ fn tokens_are_as_many_as_there_is_room_for_and_dead_join_tokens_make_some() {
     let full = Err(Refusal::TooManyTokens { limit });
     log.state.tokens.extend([token(0, Grant::Join)]);
     assert_eq!(log.again().order(another()), full);
+    let mut revoked = log.again();
+    let id = "7".to_owned();
+    revoked.order(Command::RevokeToken { id }).unwrap();
+    revoked.order(another()).unwrap();
+    assert!(!revoked.state.tokens.contains_key("7"));
+    assert_eq!(revoked.state.tokens.len(), TOKENS_MAX);
     log.wall_ms = WALL + 1;
     log.order(another()).unwrap();
     assert_eq!(log.state.tokens.len(), TOKENS_MAX, "one died, one came");
