@@ -22,6 +22,16 @@ const CHECKED: [(&str, &str); 3] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "2"),
 ];
 
+impl Build {
+    /// What cargo is told besides; a test that builds a part of its own passes it on.
+    pub const fn variables(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Daily => &[],
+            Self::Optimised => &CHECKED,
+        }
+    }
+}
+
 /// The path of a test executable of the package, built if need be.
 pub fn built(ready: &Ready, name: &str, how: Build) -> Result<PathBuf, Failure> {
     let mut build = ready.cargo();
@@ -35,8 +45,10 @@ pub fn built(ready: &Ready, name: &str, how: Build) -> Result<PathBuf, Failure> 
             // No more than is run, and what that starts; `test` would make tests of the examples.
             let mut started = ready.cargo();
             started.args(["build", "--workspace", "--release", "--bins", "--examples"]);
-            run(started.args(FEATURES).envs(CHECKED))?;
-            build.args(["--release", "--test", name]).envs(CHECKED)
+            run(started.args(FEATURES).envs(how.variables().iter().copied()))?;
+            build
+                .args(["--release", "--test", name])
+                .envs(how.variables().iter().copied())
         }
     };
     of(&mut build, name)

@@ -96,9 +96,11 @@ fn run(ready: &Ready, net: &Net, told: &Told, build: Build) -> Result<Line, Fail
     // One for both, since a net may say its line on either.
     let (heard, said) = std::io::pipe().map_err(at("a pipe"))?;
     let mut command = Command::new(&path);
+    ready.tell(&mut command);
     command
         .args(["--exact", net.test, "--include-ignored", "--nocapture"])
         .current_dir(ready.workspace())
+        .envs(build.variables().iter().copied())
         .envs(net.variables.iter().copied())
         .envs(told)
         .stdout(said.try_clone().map_err(at("a pipe"))?)

@@ -64,13 +64,18 @@ pub fn verb(arguments: &[String]) -> Result<(), Failure> {
 impl Ready {
     pub fn cargo(&self) -> Command {
         let mut command = cargo();
+        self.tell(&mut command);
+        command
+    }
+
+    /// Where what was installed lies: for cargo, and for tests that call it or use the rest.
+    pub fn tell(&self, command: &mut Command) {
         command
             .env("ROCKSDB_LIB_DIR", &self.rocksdb)
             .env("ROCKSDB_STATIC", "1");
         if let Some(program) = &self.schemathesis {
             command.env(schemathesis::VARIABLE, program);
         }
-        command
     }
 
     pub fn workspace(&self) -> &Path {

@@ -28,6 +28,7 @@ async fn a_member_dies_at_each_label_of_an_image_that_it_gets() {
     let away = names.into_iter().find(|name| *name != leader).unwrap();
     cluster.host_mut(&away).unwrap().kill().await.unwrap();
     for (number, (label, _)) in labels.into_iter().enumerate() {
+        is_missed(&cluster, &away).await;
         lengthen(&cluster, number).await;
         let directory = cluster.host(&away).unwrap().directory.clone();
         armed::arm(&directory, label, 1);
@@ -44,6 +45,17 @@ async fn a_member_dies_at_each_label_of_an_image_that_it_gets() {
     cluster.start_daemon(&away).unwrap();
     armed::members_agree(&cluster).await;
     tally.end();
+}
+
+/// What a leader is about to send it keeps in its log, so it must have given that up first.
+async fn is_missed(cluster: &Cluster, away: &str) {
+    wait_for(PATIENCE, "the leader misses it", async || {
+        let nodes = cluster.api.get("/nodes", PATIENCE).await.ok()?;
+        let mut nodes = nodes["nodes"].as_array()?.iter();
+        let node = nodes.find(|node| node["node"] == away)?;
+        (node["reachable"] == false).then_some(())
+    })
+    .await;
 }
 
 /// Entries that the member which is away will not find in the log.
