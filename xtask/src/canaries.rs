@@ -13,7 +13,7 @@ use crate::setup::{self, Ready};
 use crate::step::{Failure, at, say};
 
 const VARIABLE: &str = "AEGIS_UPDATES_SABOTAGE";
-const SEEDS_MAX: u64 = 1_500;
+const SEEDS_MAX: u64 = 6_000;
 /// Seeds run in one go: few, so that a bug that is caught early costs little.
 const SEEDS_AT_ONCE: u64 = 60;
 
