@@ -8,7 +8,7 @@ use crate::base::digest::Digest;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
-    /// The leader's monotonic time since it applied the previous entry.
+    /// The leader's monotonic time since it applied or stamped the previous entry, whichever was later.
     pub elapsed_ms: u64,
     /// How much of that `run` may advance at most, where entries not yet applied took the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -68,8 +68,10 @@ fn room(state: &State, now: u64) -> Result<Vec<String>, Refusal> {
         found.map(|token| token.id.clone()).collect()
     };
     let enough = |dead: &Vec<String>| state.tokens.len() - dead.len() < TOKENS_MAX;
-    [dead(|token| token.grants == Grant::Join), dead(|_| true)]
+    let kinds: [fn(&Token) -> bool; 2] = [|token| token.grants == Grant::Join, |_| true];
+    kinds
         .into_iter()
+        .map(dead)
         .find(enough)
         .ok_or(Refusal::TooManyTokens { limit: TOKENS_MAX })
 }

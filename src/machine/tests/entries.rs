@@ -6,7 +6,9 @@ use crate::access::token::{Grant, Token};
 use crate::base::digest::Digest;
 use crate::base::failure::Class;
 use crate::base::ids::MemberId;
-use crate::base::limits::{REASON_LENGTH_MAX, REQUEST_KEY_TTL, REQUEST_KEYS_MAX, TOKENS_MAX};
+use crate::base::limits::{
+    REASON_LENGTH_MAX, REQUEST_KEY_TTL, REQUEST_KEYS_MAX, RUN_STEP_MAX, TOKENS_MAX,
+};
 use crate::base::version::Cluster;
 use crate::fleet::intent::Which;
 use crate::fleet::observation::Database;
@@ -202,6 +204,27 @@ fn every_record_is_counted() {
     log.order(execute()).unwrap();
     let recorded = log.facts.len() as u64;
     assert_eq!(log.state.head.journal.count, before + 1 + recorded);
+}
+
+/// An entry that waited with others says what is left of their one step.
+#[test]
+fn run_advances_by_what_the_entry_says_and_one_step_at_most() {
+    let passed = |elapsed_ms, run_ms| {
+        let mut log = Log::of(1);
+        let before_ms = log.state.run_ms();
+        let told = Submission {
+            elapsed_ms,
+            run_ms,
+            ..create()
+        };
+        let _ = entered(&mut log, &told);
+        log.state.run_ms() - before_ms
+    };
+    assert_eq!(passed(900, None), 900);
+    assert_eq!(passed(60_000, None), RUN_STEP_MAX.0);
+    assert_eq!(passed(900, Some(300)), 300);
+    assert_eq!(passed(900, Some(0)), 0);
+    assert_eq!(passed(60_000, Some(60_000)), RUN_STEP_MAX.0);
 }
 
 /// A leader that applied nothing for a minute, though entries were due each second, lost its quorum.

@@ -22,7 +22,7 @@ use crate::callers::principals;
 use crate::stage::{self, PATIENCE};
 use crate::support::wait::wait_for;
 
-/// Told of, with what ended it.
+/// A failover that took longer, or was none, is told of with what came next.
 const SLOW_MS: u64 = 5_000;
 /// A principal may ask 50 times a second.
 const LAP: Duration = Duration::from_millis(25);
@@ -78,14 +78,11 @@ async fn once(cluster: &mut Cluster, turn: u64, step: Step, frozen: bool) -> Opt
     let ended = |record: &Record| matches!(&record.fact, Fact::PlanStatus { plan: of, to, .. } if *of == plan && to == "Completed");
     let goes_on = |record: &Record| record.term > term && plan_of(&record.fact) == Some(plan);
     let next = first(&mut journal, |record| goes_on(record) || ended(record)).await;
-    let after = |record: &&Record| record.term > term && record.at_ms >= from_ms;
-    if next.as_ref().filter(after).is_none() {
-        println!("late at {step}: term {term}, at {from_ms}, then {next:?}");
-    }
-    let next = next.filter(|record| after(&record));
-    let took = next.as_ref().map(|record| record.at_ms - from_ms);
-    if took.is_some_and(|ms| ms > SLOW_MS) {
-        println!("slow at {step}: {next:?} {took:?} ms after");
+    let counts = |record: &&Record| record.term > term && record.at_ms >= from_ms;
+    let took = next.as_ref().filter(counts);
+    let took = took.map(|record| record.at_ms - from_ms);
+    if took.is_none_or(|ms| ms > SLOW_MS) {
+        println!("late or slow at {step}: term {term}, at {from_ms}, then {next:?}");
     }
     if frozen {
         stage::signal(pid, Signal::CONT);
